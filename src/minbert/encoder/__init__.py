@@ -1,0 +1,11 @@
+"""The encoder: packed tokens in, vectors out."""
+
+from minbert.encoder.bert import Bert
+from minbert.encoder.config import BertConfig
+from minbert.encoder.encoder import Encoder
+from minbert.encoder.folder import load_folder, save_folder
+from minbert.encoder.hardware import choose_precision, device_of, environment
+from minbert.encoder.pooling import Pooling
+from minbert.encoder.sources import Source, resolve
+
+__all__ = ["Bert", "BertConfig", "Encoder", "Pooling", "Source", "choose_precision", "device_of", "environment", "load_folder", "resolve", "save_folder"]

@@ -1,0 +1,66 @@
+"""BERT, from bricks.
+
+Source: Devlin et al. 2018, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
+"""
+
+import torch
+from torch import nn
+
+from minbert.encoder.attention import layout_of
+from minbert.encoder.config import BertConfig
+from minbert.encoder.embeddings import Embeddings
+from minbert.encoder.encoder import Encoder
+from minbert.encoder.layer import Layer
+from minbert.shapes import Hidden, Vectors
+from minbert.text.packed import Packed
+
+
+class Pooler(nn.Module):
+    """`tanh(W x + b)` over the first token's vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Vectors) -> Vectors:
+        """The pooled vectors."""
+        return torch.tanh(self.dense(first))
+
+
+class Bert(Encoder):
+    """Embeddings, a stack of layers, and the pooler (used only where it is asked for).
+
+    Args:
+        config: the sizes.
+    """
+
+    def __init__(self, config: BertConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = Embeddings(config)
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = Pooler(config.hidden_size)
+
+    def forward(self, packed: Packed) -> Hidden:
+        """The last layer's vector of every token of the pack."""
+        layout = layout_of(packed.lengths, packed.ids.device)
+        hidden = self.embeddings(packed)
+        for layer in self.layers:
+            hidden = layer(hidden, layout)
+        return hidden  # type: ignore[no-any-return]
+
+    def blocks(self) -> list[nn.Module]:
+        """The parts from bottom to top: the embeddings, then one per layer."""
+        return [self.embeddings, *self.layers]
+
+
+def fresh(module: nn.Module, std: float, generator: torch.Generator) -> None:
+    """Fresh weights as BERT starts: normal with the given standard deviation, biases 0, norms the identity."""
+    for part in module.modules():
+        if isinstance(part, nn.Linear | nn.Embedding):
+            part.weight.data.normal_(0.0, std, generator=generator)
+        if isinstance(part, nn.Linear) and part.bias is not None:
+            part.bias.data.zero_()
+        if isinstance(part, nn.LayerNorm):
+            part.weight.data.fill_(1.0)
+            part.bias.data.zero_()

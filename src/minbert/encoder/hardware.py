@@ -1,0 +1,70 @@
+"""What the work runs on: device, precision, threads."""
+
+import platform
+import time
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+GAIN = 1.2
+"""bfloat16 is chosen where it makes a matrix product this many times faster."""
+
+
+def device_of(name: str) -> torch.device:
+    """The device that a name stands for; `auto` is a GPU if there is one, else the processor."""
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    return torch.device(name)
+
+
+def choose_precision(name: str, device: torch.device) -> torch.dtype:
+    """The precision that a name stands for; `auto` times a product of the size that a small BERT computes.
+
+    Args:
+        name: `auto`, `float32` or `bfloat16`.
+        device: where it will run. A GPU that has bfloat16 is not timed.
+    """
+    if name != "auto":
+        return PRECISIONS[name]
+    if device.type == "cuda":
+        return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
+    if device.type != "cpu":
+        return torch.float32
+    faster = _seconds(torch.float32) / _seconds(torch.bfloat16) > GAIN
+    return torch.bfloat16 if faster else torch.float32
+
+
+def _seconds(dtype: torch.dtype, repeats: int = 5) -> float:
+    """The shortest of a few timings of one feed-forward product."""
+    left, right = torch.ones(768, 384, dtype=dtype), torch.ones(384, 1536, dtype=dtype)
+    times = []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        left @ right
+        times.append(time.perf_counter() - begin)
+    return min(times)
+
+
+def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
+    """What a result depends on besides recipe and data: versions, processor, threads, device, precision."""
+    libraries = ("torch", "numpy", "tokenizers", "safetensors", "scikit-learn", "scipy")
+    return {
+        "python": platform.python_version(),
+        **{library: version(library) for library in libraries},
+        "processor": _processor(),
+        "threads": torch.get_num_threads(),
+        "device": torch.cuda.get_device_name(device) if device.type == "cuda" else device.type,
+        "precision": str(precision).removeprefix("torch."),
+    }
+
+
+def _processor() -> str:
+    """The processor's own name, where the system tells it."""
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as lines:
+            names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    except OSError:
+        names = []
+    return names[0] if names else platform.processor() or platform.machine()

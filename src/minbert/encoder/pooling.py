@@ -1,0 +1,43 @@
+"""From the tokens of a pack to one vector per sequence."""
+
+from collections.abc import Callable
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from minbert.shapes import Hidden, Vectors
+from minbert.text.packed import Packed
+
+Pooling = Literal["mean", "cls", "pooler"]
+"""`mean` over all tokens, special ones included; `cls` the first token; `pooler` the first token through BERT's own
+dense layer and tanh."""
+
+
+def mean(hidden: Hidden, packed: Packed) -> Vectors:
+    """The mean of each sequence's tokens, special tokens included, in the order of the pack."""
+    sizes = packed.offsets.diff()
+    owner = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+    total = torch.zeros(len(sizes), hidden.shape[1], dtype=torch.float32, device=hidden.device)
+    return total.index_add(0, owner, hidden.float()) / sizes[:, None]
+
+
+def first(hidden: Hidden, packed: Packed) -> Vectors:
+    """Each sequence's first token, in the order of the pack."""
+    return hidden.index_select(0, packed.offsets[:-1]).float()
+
+
+def pool(hidden: Hidden, packed: Packed, how: Pooling, pooler: nn.Module) -> Vectors:
+    """One vector per sequence, in the order in which the sequences were given to `pack`.
+
+    Args:
+        hidden: the encoder's last layer.
+        packed: the pack it came from.
+        how: which pooling.
+        pooler: BERT's pooler, used by `"pooler"` only.
+    """
+    plain: dict[str, Callable[[Tensor, Packed], Tensor]] = {"mean": mean, "cls": first, "pooler": first}
+    vectors = plain[how](hidden, packed)
+    if how == "pooler":
+        vectors = pooler(vectors).float()
+    return vectors.index_select(0, packed.index)

@@ -1,0 +1,57 @@
+"""The gradients of the tasks of one step on the shared weights, kept apart until they are merged."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import Parameter
+
+from minbert.shapes import Gram, Weights
+
+Row = list[Tensor | None]
+
+
+class TaskGradients:
+    """One row per task: the gradient of each shared parameter, or None where the task does not use it.
+
+    Args:
+        shared: the shared parameters that are trained.
+    """
+
+    def __init__(self, shared: Sequence[Parameter]) -> None:
+        self.shared = list(shared)
+        self.rows: list[Row] = []
+
+    def take(self) -> None:
+        """Takes what the backward passes of one task left in `.grad` as a new row, and clears it."""
+        self.rows.append([parameter.grad for parameter in self.shared])
+        for parameter in self.shared:
+            parameter.grad = None
+
+    def gram(self) -> Gram:
+        """`g_i . g_j` over all shared parameters, summed in float64, on the CPU."""
+        tasks = len(self.rows)
+        gram = torch.zeros(tasks, tasks, dtype=torch.float64)
+        for i in range(tasks):
+            for j in range(i + 1):
+                gram[i, j] = gram[j, i] = _dot(self.rows[i], self.rows[j])
+        return gram.float()
+
+    def put(self, weights: Weights) -> None:
+        """Writes `sum_i weights_i g_i` into `.grad`; a parameter that no task used keeps none, and does not move."""
+        for place, parameter in enumerate(self.shared):
+            parts = [(w, row[place]) for w, row in zip(weights.tolist(), self.rows, strict=True)]
+            total: Tensor | None = None
+            for weight, gradient in parts:
+                if gradient is not None:
+                    total = gradient.mul_(weight) if total is None else total.add_(gradient, alpha=weight)
+            parameter.grad = total
+        self.rows = []
+
+
+def _dot(left: Row, right: Row) -> Tensor:
+    pairs = [(a, b) for a, b in zip(left, right, strict=True) if a is not None and b is not None]
+    total = torch.zeros((), dtype=torch.float64)
+    for a, b in pairs:
+        total += torch.dot(a.flatten(), b.flatten()).double().cpu()
+    return total

@@ -1,0 +1,80 @@
+"""Many rows through the model without gradients, in packs of near-equal length and bounded size."""
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from minbert.encoder import Encoder, Pooling
+from minbert.model import MultiTaskModel
+from minbert.text.batches import Forms, Texts
+
+BUDGET = 4096
+"""Tokens a pack: enough to keep the processor busy, small enough to stay in its cache."""
+
+Rows = npt.NDArray[np.int64]
+Advance = Callable[[int], None]
+
+
+def silent(work: int) -> None:
+    """Hears of work done and says nothing."""
+
+
+def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
+    """Row numbers in packs: sorted by length, each pack within the budget (one row at least)."""
+    order = np.argsort(lengths, kind="stable")
+    start = total = 0
+    for place, row in enumerate(order):
+        # A few special tokens come with each row; four is the most that a pair has in the usual templates.
+        cost = int(lengths[row]) + 4
+        if place > start and total + cost > budget:
+            yield order[start:place]
+            start, total = place, 0
+        total += cost
+    if len(order):
+        yield order[start:]
+
+
+@torch.inference_mode()
+def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance = silent) -> Tensor:
+    """The scores of every row, (rows, outputs), float32, on the CPU.
+
+    Args:
+        model: in whatever mode; dropout is off here.
+        task: whose head is used.
+        texts: the rows.
+        advance: hears the number of tokens done.
+    """
+    was_training, device = model.training, next(model.parameters()).device
+    model.eval()
+    scores = torch.empty(len(texts), model.tasks[task].outputs)
+    forms = model.forms(task)
+    for rows in packs_of(texts.lengths()):
+        batch = texts.batch(rows, forms).to(device)
+        scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
+        advance(len(batch.pack.ids))
+    model.train(was_training)
+    return scores
+
+
+@torch.inference_mode()
+def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = silent) -> Tensor:
+    """One vector per text, (texts, width), float32, on the CPU, not normalised.
+
+    Args:
+        encoder: in whatever mode; dropout is off here.
+        texts: of one column.
+        how: the pooling.
+        advance: hears the number of tokens done.
+    """
+    was_training, device = encoder.training, next(encoder.parameters()).device
+    encoder.eval()
+    vectors = torch.empty(len(texts), encoder.width)
+    for rows in packs_of(texts.lengths()):
+        batch = texts.batch(rows, Forms(whole=True, apart=False)).to(device)
+        vectors[torch.from_numpy(rows)] = encoder.vectors(batch.pack, how).cpu()
+        advance(len(batch.pack.ids))
+    encoder.train(was_training)
+    return vectors

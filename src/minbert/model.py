@@ -1,0 +1,125 @@
+"""One encoder, a head per task."""
+
+import json
+from pathlib import Path
+
+from pydantic import TypeAdapter
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from minbert.encoder import Bert, BertConfig, Pooling, load_folder, resolve, save_folder
+from minbert.errors import WeightsError
+from minbert.heads import HeadModule, start
+from minbert.losses import Loss
+from minbert.outputs import Outputs
+from minbert.randomness import generator
+from minbert.storage import valid_folder
+from minbert.tasks import AnyTask, Task
+from minbert.text.batches import Batch, Forms
+from minbert.text.tokenizer import Tokenizer
+
+HEADS, SETTINGS = "heads.safetensors", "model.json"
+
+
+class MultiTaskModel(nn.Module):
+    """One encoder, a head per task.
+
+    Args:
+        encoder: the shared part.
+        tokenizer: of the encoder.
+        tasks: by name, with their classes filled in.
+        pooling: of heads that name none.
+        seed: for the heads' first weights.
+        config: the encoder's sizes as its folder states them, dropouts included.
+    """
+
+    def __init__(
+        self,
+        encoder: Bert,
+        tokenizer: Tokenizer,
+        tasks: dict[str, Task],
+        pooling: Pooling = "mean",
+        seed: int = 0,
+        config: BertConfig | None = None,
+    ) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.tokenizer = tokenizer
+        self.tasks = dict(tasks)
+        self.pooling: Pooling = pooling
+        self.config = config or encoder.config
+        modules = {
+            _key(name): start(task.head.build(encoder.width, task.outputs), generator(seed, "head", name))
+            for name, task in tasks.items()
+        }
+        self.heads = nn.ModuleDict(modules)
+
+    def head(self, task: str) -> HeadModule:
+        """The head of a task."""
+        head = self.heads[_key(task)]
+        assert isinstance(head, HeadModule)
+        return head
+
+    def forms(self, task: str, losses: tuple[Loss, ...] = ()) -> Forms:
+        """In which forms a task's rows must stand in a pack for its head and these losses."""
+        two = self.tasks[task].head.reads == 2
+        return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
+
+    def pooled(self, task: str, batch: Batch) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+        """The vectors of the rows as wholes, and of their texts apart, as far as they stand in the pack."""
+        how = self.tasks[task].head.pooling or self.pooling
+        vectors = self.encoder.vectors(batch.pack, how)
+        parts = vectors.split(len(batch.rows))
+        return (parts[0], parts[1:]) if batch.forms.whole else (None, parts)
+
+    def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
+        """What the head of a task makes of pooled vectors."""
+        if whole is None:
+            outputs: Outputs = self.head(task)(*apart)
+            return outputs
+        return Outputs(self.head(task)(whole).scores, apart)
+
+    def forward(self, task: str, batch: Batch) -> Outputs:
+        """The outputs of a batch of a task."""
+        return self.score(task, *self.pooled(task, batch))
+
+    @property
+    def embedding_pooling(self) -> Pooling:
+        """How embeddings are pooled: as the heads' vectors are, except that BERT's pooler is for heads only."""
+        return "cls" if self.pooling == "cls" else "mean"
+
+
+def _key(task: str) -> str:
+    # A ModuleDict refuses names such as "type" or "items"; a task may be called so.
+    return f"to_{task}"
+
+
+def save_model(folder: Path, model: MultiTaskModel) -> None:
+    """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are."""
+    (folder / "encoder").mkdir()
+    save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS)
+    tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in model.tasks.items()}
+    (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
+
+
+def load_model(folder: Path) -> MultiTaskModel:
+    """Opens a model that `save_model` wrote and `write_folder` sealed.
+
+    Raises:
+        RunError: a file is missing or damaged.
+        WeightsError: tensors do not fit.
+    """
+    folder = valid_folder(folder)
+    settings = json.loads((folder / SETTINGS).read_text())
+    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+    source = resolve(str(folder / "encoder"))
+    tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
+    loaded = load_folder(source, tokens)
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"])
+    try:
+        model.heads.load_state_dict(load_file(folder / HEADS))
+    except (RuntimeError, SafetensorError) as fault:
+        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+    return model.eval()

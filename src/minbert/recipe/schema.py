@@ -1,0 +1,98 @@
+"""A recipe: one frozen value is one run."""
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomlkit
+from pydantic import Field
+
+from minbert.encoder import Pooling
+from minbert.recipe.stage import Stage
+from minbert.tasks import AnyTask
+from minbert.tasks.task import NAME
+from minbert.values import Value
+
+
+class EncoderSpec(Value):
+    """Which encoder, and how it is used.
+
+    Attributes:
+        source: a known name (`minilm`, `tiny`), a folder, `owner/name@revision` on the hub, or a run.
+        digest: the SHA-256 its weights must have; empty: recorded, not checked.
+        pooling: `mean`, `cls` or `pooler`.
+        max_tokens: the limit on a sequence; at most the config's.
+        dropout: both of the encoder's dropouts in training.
+    """
+
+    source: str = "minilm"
+    digest: str = ""
+    pooling: Pooling = "mean"
+    max_tokens: int = Field(default=256, ge=8)
+    dropout: float = Field(default=0.1, ge=0, lt=1)
+
+
+class Select(Value):
+    """Which epoch is kept.
+
+    Attributes:
+        kind: `mean` of the tasks' metrics as they are; `mean_norm`: correlations mapped to 0-1 first.
+        weights: by task; a task not named has 1.
+        on: `dev`, or the share of train held out for it.
+    """
+
+    kind: Literal["mean", "mean_norm"] = "mean"
+    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    on: Literal["dev"] | Annotated[float, Field(gt=0, lt=1)] = "dev"
+
+
+class Recipe(Value):
+    """One run: tasks say what, stages say how, and stages run in the order in which they stand.
+
+    Attributes:
+        seed: of everything random.
+        precision: `auto` (bfloat16 where a short probe shows it faster), `bfloat16` or `float32`.
+        encoder: the shared part.
+        tasks: by name.
+        stages: by name; absent: one stage `train` with the defaults.
+        select: which epoch is kept.
+        folder: where the recipe stands: paths in it are relative to it. Not part of the recipe's digest.
+    """
+
+    seed: int = Field(default=0, ge=0)
+    precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    encoder: EncoderSpec = EncoderSpec()
+    tasks: dict[str, AnyTask] = Field(min_length=1)
+    stages: dict[str, Stage] = Field(default={"train": Stage()}, min_length=1)
+    select: Select = Select()
+    folder: Path = Field(default=Path(), exclude=True)
+
+    def faults(self) -> list[tuple[str, str]]:
+        """What does not fit together: (path, expected, found, remedy)."""
+        found = []
+        for name, task in self.tasks.items():
+            if not NAME.fullmatch(name):
+                found.append((f"tasks.{name}", f"expected a name of letters, digits, - and _, found {name!r}"))
+            found += [(f"tasks.{name}.{fault.split(':')[0]}", fault.split(": ", 1)[1]) for fault in task.faults()]
+        for name, stage in self.stages.items():
+            found += [(f"stages.{name}.{key}", fault) for key, fault in stage.faults(self.tasks)]
+        for name in self.select.weights:
+            if name not in self.tasks:
+                found.append((f"select.weights.{name}", f"expected a task ({', '.join(self.tasks)}), found {name!r}"))
+        return found
+
+    def to_toml(self) -> str:
+        """The whole recipe, defaults written out."""
+        return tomlkit.dumps(_without_none(self.model_dump(mode="json")))
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the whole recipe."""
+        return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+
+def _without_none(value: Any) -> Any:
+    """TOML has no null: what is None is left out."""
+    if isinstance(value, dict):
+        return {key: _without_none(item) for key, item in value.items() if item is not None}
+    return [_without_none(item) for item in value] if isinstance(value, list | tuple) else value

@@ -1,0 +1,122 @@
+"""A stage: how the tasks are learned. Tasks say what, stages say how."""
+
+import re
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from minbert.gradients import AnyMerge, Sum
+from minbert.losses import AnyLoss, Loss
+from minbert.mixtures import AnyMixture, Proportional
+from minbert.optimizer import AdamWSpec, AnyOptimizer, AnySchedule, Linear
+from minbert.tasks import Task
+from minbert.values import Value
+
+T = TypeVar("T")
+Count = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0)]
+PART = re.compile(r"heads|encoder(\[(\d+):\])?")
+
+
+def _listed(given: Any) -> Any:
+    return given if isinstance(given, list | tuple) else [given]
+
+
+def _part(name: str) -> str:
+    if not PART.fullmatch(name):
+        raise ValueError(f"expected 'encoder', 'encoder[4:]' (layers from the fourth) or 'heads', found {name!r}")
+    return name
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
+Update = Annotated[
+    tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)
+]
+
+
+class Stage(Value):
+    """One pass of training. Where a table by task may stand, tasks that it does not name keep the default.
+
+    Attributes:
+        tasks: which tasks are trained; empty: all. Every task is evaluated after each epoch, trained or not.
+        epochs: 1 or more.
+        samples: rows of each task in an epoch; 0: all it has. More than it has: another shuffled pass.
+        draw: `stream`: epochs go on through one shuffled sequence; `once`: the same `samples` rows each epoch.
+        batch: rows a batch.
+        lr: learning rate of the encoder.
+        head_lr: of the heads; 0: as `lr`.
+        weight: factor on a task's loss, before the merge.
+        losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
+        mixture: which task comes next.
+        batches_per_step: batches whose gradients make one step.
+        merge: how the gradients of the tasks of a step become one.
+        update: what is trained: `encoder`, `encoder[4:]`, `heads`.
+        schedule: the factor on the rates over the steps.
+        optimizer: how gradients move weights.
+    """
+
+    tasks: Names = ()
+    epochs: Count = 3
+    samples: Annotated[int, Field(ge=0)] | dict[str, Annotated[int, Field(ge=0)]] = 0
+    draw: Literal["stream", "once"] = "stream"
+    batch: Count | dict[str, Count] = 32
+    lr: Rate = 5e-5
+    head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
+    weight: Rate | dict[str, Rate] = 1.0
+    losses: dict[str, Losses] = {}
+    mixture: AnyMixture = Proportional()
+    batches_per_step: Count = 1
+    merge: AnyMerge = Sum()
+    update: Update = ("encoder", "heads")
+    schedule: AnySchedule = Linear()
+    optimizer: AnyOptimizer = AdamWSpec()
+
+    def trained(self, tasks: dict[str, Task]) -> list[str]:
+        """The tasks that the stage trains, in the order of the recipe."""
+        return [name for name in tasks if not self.tasks or name in self.tasks]
+
+    def of(self, key: str, task: str) -> Any:
+        """A setting for one task: its own, else the default."""
+        value = getattr(self, key)
+        if not isinstance(value, dict):
+            return value
+        return value.get(task, type(self).model_fields[key].default)
+
+    def losses_of(self, name: str, task: Task) -> tuple[Loss, ...]:
+        """The losses of a task."""
+        return self.losses.get(name, (task.loss,))
+
+    def faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """What does not fit the tasks: (key, expected, found, remedy)."""
+        found = [("tasks", _unknown(name, tasks)) for name in self.tasks if name not in tasks]
+        for key in ("samples", "batch", "head_lr", "weight", "losses"):
+            value = getattr(self, key)
+            if isinstance(value, dict):
+                found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
+        for name, losses in self.losses.items():
+            found += [(f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])]
+        single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
+        reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
+        if not self.merge.plain and len(self.trained(tasks)) > 1 and reason:
+            found.append(
+                (
+                    "merge",
+                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task in every "
+                    'step it changes nothing; set batches_per_step to the number of tasks and mixture = "round_robin"',
+                )
+            )
+        return found
+
+
+def _unknown(name: str, tasks: dict[str, Task]) -> str:
+    return f"expected a task of this recipe ({', '.join(tasks)}), found {name!r}"
+
+
+def _misfits(loss: Loss, task: Task) -> list[str]:
+    if task.kind not in loss.kinds:
+        kinds = " or ".join(sorted(loss.kinds))
+        return [f"{loss.kind!r} is for kind {kinds}, found a task of kind {task.kind!r}"]
+    if loss.reads == "vectors" and not task.is_pair:
+        return [f"{loss.kind!r} reads the two texts of a pair, found a task with one `text` column"]
+    return []

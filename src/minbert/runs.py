@@ -1,0 +1,145 @@
+"""The run folder: what is written, where, and how it survives a kill.
+
+```
+runs/quick/
+  recipe.toml       the whole recipe, defaults written out
+  run.json          versions, processor, threads, precision, data files with digests
+  metrics.jsonl     losses and scores, a line as they come
+  times.jsonl       seconds and memory, apart, because they differ from run to run
+  floors.json       what the untouched encoder and trivial answers reach
+  best/  last/      checkpoints: encoder/, heads.safetensors, model.json
+  snapshot/         weights, optimizer, place: gone when the run ends
+  result.json       the final table: its presence means that the run is finished
+```
+"""
+
+import json
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from minbert.errors import RunError
+from minbert.storage import reported, sync, valid_folder, write_folder, write_text
+
+try:
+    import fcntl
+except ImportError:  # not a POSIX system: nothing there locks a run
+    fcntl = None  # type: ignore[assignment]
+
+
+class Run:
+    """A run folder.
+
+    Args:
+        folder: where it stands or shall stand.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @property
+    def finished(self) -> bool:
+        """Whether the final table is there."""
+        return (self.folder / "result.json").is_file()
+
+    @property
+    def begun(self) -> bool:
+        """Whether a recipe is there."""
+        return (self.folder / "recipe.toml").is_file()
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Keeps a second process out.
+
+        Raises:
+            RunError: another process trains in this folder.
+        """
+        with reported(self.folder):
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock: IO[str] = (self.folder / ".lock").open("w")
+        try:
+            if fcntl:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            lock.close()
+            raise RunError(f"{self.folder}: another process trains in this run; wait, or choose another --run") from None
+        try:
+            yield
+        finally:
+            lock.close()
+
+    def read(self, name: str) -> Any:
+        """A JSON file of the run.
+
+        Raises:
+            RunError: missing or damaged.
+        """
+        path = self.folder / name
+        try:
+            return json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            state = "the run is not finished: go on with --resume" if self.begun else "is this a run folder?"
+            raise RunError(f"{path}: expected a file of the run, found none; {state}") from None
+        except ValueError as fault:
+            raise RunError(f"{path}: expected JSON, found {fault}; the file is damaged") from None
+
+    def write(self, name: str, content: Any) -> None:
+        """Writes a JSON file whole or not at all."""
+        write_text(self.folder / name, json.dumps(content, indent=2) + "\n")
+
+    def checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
+        """Writes a checkpoint or snapshot folder whole or not at all."""
+        write_folder(self.folder / name, write)
+
+    def valid(self, name: str) -> Path | None:
+        """A checkpoint or snapshot folder, checked; None if there is none.
+
+        Raises:
+            RunError: it is there, and damaged.
+        """
+        folder = self.folder / name
+        if not folder.exists() and not folder.with_name(f".{name}.old").exists():
+            return None
+        return valid_folder(folder)
+
+
+class Journal:
+    """JSON lines that are appended as they come, and cut back on resume to what the snapshot knows.
+
+    Args:
+        path: the file.
+        keep: how many bytes of it stand; what is behind belongs to work that was lost.
+    """
+
+    def __init__(self, path: Path, keep: int = 0) -> None:
+        self.path = path
+        with reported(path):
+            self._file = path.open("ab")
+            self._file.truncate(keep)
+            sync(path.parent)
+
+    def add(self, **values: Any) -> None:
+        """Appends one line."""
+        with reported(self.path):
+            self._file.write(json.dumps(values).encode() + b"\n")
+            self._file.flush()
+
+    def size(self) -> int:
+        """The bytes that stand on the disk, now synced."""
+        with reported(self.path):
+            os.fsync(self._file.fileno())
+        return self._file.tell()
+
+    def close(self) -> None:
+        """Closes the file."""
+        self._file.close()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """The lines of a journal; a last line that a kill cut off is left out."""
+    if not path.is_file():
+        return []
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -1,0 +1,52 @@
+"""One class of several."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from minbert.losses import CrossEntropy, Loss
+from minbert.tasks.task import Answers, Task, Words
+from minbert.values import nearest
+
+
+class Classes(Task):
+    """One class of several; the labels may be words.
+
+    Attributes:
+        labels: the classes in order; empty: those that occur in train, sorted (as numbers if all are numbers).
+    """
+
+    metrics = ("accuracy", "macro_f1")
+    kind: Literal["classes"] = "classes"
+    labels: Words = ()
+
+    @property
+    def outputs(self) -> int:
+        return len(self.labels)
+
+    @property
+    def loss(self) -> Loss:
+        return CrossEntropy()
+
+    def learned(self, labels: Sequence[str]) -> Task:
+        return self if self.labels else self.model_copy(update={"labels": tuple(sorted(set(labels), key=_order))})
+
+    def parse(self, label: str) -> float | str:
+        if label in self.labels:
+            return self.labels.index(label)
+        return f"expected a class of {self.label!r} that train has, found {label!r}; {nearest(label, list(self.labels))}"
+
+    def tensor(self, labels: Sequence[float]) -> Tensor:
+        return torch.tensor(labels, dtype=torch.long)
+
+    def answers(self, scores: Tensor) -> Answers:
+        return scores.argmax(1).numpy()
+
+
+def _order(label: str) -> tuple[int, float, str]:
+    try:
+        return 0, float(label), label
+    except ValueError:
+        return 1, 0.0, label

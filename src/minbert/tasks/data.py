@@ -1,0 +1,150 @@
+"""A task's rows: read, checked, split."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from torch import Tensor
+
+from minbert.errors import DataError
+from minbert.tasks.leaks import exact, transitive
+from minbert.tasks.splits import hold_out
+from minbert.tasks.task import Task
+from minbert.text.batches import shuffled
+from minbert.text.example import Example
+from minbert.text.readers import read
+
+Find = Callable[[str], Path]
+"""Where the file that a recipe names is."""
+
+
+@dataclass(frozen=True)
+class Split:
+    """Rows of one task.
+
+    Attributes:
+        columns: the texts, by column.
+        labels: (rows,).
+        places: `file:line` of each row.
+    """
+
+    columns: tuple[tuple[str, ...], ...]
+    labels: Tensor
+    places: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def rows(self, chosen: npt.NDArray[np.int64] | npt.NDArray[np.bool_]) -> "Split":
+        """The chosen rows, in the order given."""
+        numbers = np.flatnonzero(chosen) if chosen.dtype == bool else chosen
+        columns = tuple(tuple(column[i] for i in numbers) for column in self.columns)
+        return Split(columns, self.labels[numbers], tuple(self.places[i] for i in numbers))
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """A task with its rows.
+
+    Attributes:
+        task: with its classes filled in.
+        splits: `train`, `dev`, and `select` and `test` where the recipe has them.
+        remarks: what a reader should know: shares that could not be met, rows left out.
+        files: the files that were read, by split.
+    """
+
+    task: Task
+    splits: dict[str, Split]
+    remarks: tuple[str, ...]
+    files: dict[str, tuple[Path, ...]]
+
+    def leaked(self, split: str) -> npt.NDArray[np.bool_]:
+        """Rows of a split whose answer train gives away (for pairs; none for single texts but exact ones)."""
+        rows, train = self.splits[split], self.splits["train"]
+        found = exact(rows.columns, train.columns)
+        if self.task.kind == "yes_no" and self.task.is_pair:
+            yes, train_yes = rows.labels.numpy() == 1, train.labels.numpy() == 1
+            found |= transitive(rows.columns, yes, train.columns, train_yes)
+        return found
+
+
+def load_task(
+    name: str, task: Task, find: Find, seed: int, select: float = 0.0, skip_bad: Path | None = None
+) -> TaskData:
+    """Reads a task's files and splits them.
+
+    Args:
+        name: of the task.
+        task: what the recipe says.
+        find: where a named file is.
+        seed: the run's seed, for shares and limits.
+        select: the share of train held out to choose the best epoch on; 0: none.
+        skip_bad: where rejected rows are written; None: a bad row is an error.
+
+    Raises:
+        DataError: every fault of every file, at once.
+    """
+    named = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
+    files = {split: tuple(find(file) for file in names) for split, names in named.items() if names}
+    faults: list[str] = []
+    examples: dict[str, list[tuple[Path, Example]]] = {}
+    for split, paths in files.items():
+        examples[split] = []
+        for path in paths:
+            rejects = skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{path.stem}{skip_bad.suffix}")
+            try:
+                found = read(path, task.text, task.label, task.format, rejects)
+                examples[split] += [(path, example) for example in found]
+            except DataError as fault:
+                faults += fault.faults
+    if faults:
+        raise DataError(faults)
+    learned = task.learned([example.label or "" for _, example in examples["train"]])
+    splits = {split: _labelled(learned, rows, faults) for split, rows in examples.items()}
+    if faults:
+        raise DataError(faults)
+    small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
+    if small or learned.kind == "classes" and learned.outputs < 2:
+        raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
+    remarks: list[str] = []
+    if isinstance(task.dev, float):
+        _hold(splits, "dev", task.dev, seed, name, remarks)
+    if select:
+        _hold(splits, "select", select, seed, name, remarks)
+    for split in ("train", "dev"):
+        if 0 < task.limit < len(splits[split]):
+            drawn = shuffled(np.arange(len(splits[split])), seed, name, split, "limit")[: task.limit]
+            remarks.append(f"{split}: {task.limit:,} of {len(splits[split]):,} rows, drawn once")
+            splits[split] = splits[split].rows(np.sort(drawn))
+    return TaskData(learned, splits, tuple(remarks), files)
+
+
+def _labelled(task: Task, rows: list[tuple[Path, Example]], faults: list[str]) -> Split:
+    """The rows with their labels as numbers; what is no label goes to `faults`."""
+    parsed = [task.parse(example.label or "") for _, example in rows]
+    faults += [
+        f"{path}:{example.line}: {label}"
+        for (path, example), label in zip(rows, parsed, strict=True)
+        if isinstance(label, str)
+    ]
+    numbers = [label for label in parsed if not isinstance(label, str)]
+    columns = tuple(tuple(example.texts[i] for _, example in rows) for i in range(len(task.text)))
+    return Split(columns, task.tensor(numbers), tuple(f"{path}:{example.line}" for path, example in rows))
+
+
+def _hold(splits: dict[str, Split], split: str, share: float, seed: int, name: str, remarks: list[str]) -> None:
+    """Moves a share of train into a split of its own."""
+    train = splits["train"]
+    held, got = hold_out(train.columns, train.labels, share, seed, name, split)
+    if not 0 < held.sum() < len(train):
+        raise DataError(
+            f"{train.places[0]}: expected a share of {share:g} of train to hold out for {split}, found that its "
+            f"{len(train):,} rows hang together through equal texts; name a file for {split}"
+        )
+    if got < 0.8 * share:
+        remarks.append(f"{split}: {got:.1%} of train, not {share:.1%}: the other rows hang together through equal texts")
+    splits[split], splits["train"] = train.rows(held), train.rows(~held)
+
+

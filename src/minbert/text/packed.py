@@ -1,0 +1,59 @@
+"""`Packed`: the only shape of a batch. N sequences one behind the other, no padding."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from minbert.text.tokenizer import Tokens
+
+
+@dataclass(frozen=True)
+class Packed:
+    """N sequences of T tokens in all, sorted by length.
+
+    Attributes:
+        ids: token ids, (tokens,).
+        positions: 0, 1, 2, ... from the start of each sequence, (tokens,).
+        segments: which text of a joint pair a token belongs to, (tokens,).
+        offsets: where each sequence starts, and T at the end, (sequences + 1,).
+        index: the place in the pack of the sequence that was given i-th, (sequences,): `vectors[index]` brings
+            vectors back into the order of the rows.
+        lengths: the lengths in the order of the pack, as plain numbers.
+    """
+
+    ids: Tensor
+    positions: Tensor
+    segments: Tensor
+    offsets: Tensor
+    index: Tensor
+    lengths: tuple[int, ...]
+
+    def __len__(self) -> int:
+        return len(self.lengths)
+
+    def to(self, device: torch.device | str) -> "Packed":
+        """The same pack on a device."""
+        names = ("ids", "positions", "segments", "offsets", "index")
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+
+
+def pack(sequences: Sequence[Tokens]) -> Packed:
+    """Puts sequences one behind the other, shortest first; equal lengths keep their order."""
+    sizes = np.array([len(sequence.ids) for sequence in sequences], dtype=np.int64)
+    order = np.argsort(sizes, kind="stable")
+    index = np.empty_like(order)
+    index[order] = np.arange(len(order))
+    offsets = np.zeros(len(sizes) + 1, dtype=np.int64)
+    np.cumsum(sizes[order], out=offsets[1:])
+    total = int(offsets[-1])
+    return Packed(
+        ids=torch.from_numpy(np.concatenate([sequences[i].ids for i in order])),
+        positions=torch.from_numpy(np.arange(total) - np.repeat(offsets[:-1], sizes[order])),
+        segments=torch.from_numpy(np.concatenate([sequences[i].segments for i in order])),
+        offsets=torch.from_numpy(offsets),
+        index=torch.from_numpy(index),
+        lengths=tuple(sizes[order].tolist()),
+    )

@@ -1,0 +1,180 @@
+"""From text to token ids, on the `tokenizers` library.
+
+Special tokens and the form of a pair come from the tokenizer's own template, found by asking it once. The limit on
+length is ours: what `tokenizer.json` says of truncation and padding is ignored.
+"""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from tokenizers import Tokenizer as Backend
+from tokenizers import normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
+
+from minbert.errors import WeightsError
+
+Array = npt.NDArray[np.int64]
+
+
+class Tokens(NamedTuple):
+    """One sequence as the encoder reads it, special tokens included."""
+
+    ids: Array
+    segments: Array
+
+
+class TokenTable:
+    """The ids of many texts in one flat array, without special tokens; row i is `table[i]`."""
+
+    def __init__(self, rows: Sequence[Sequence[int]]) -> None:
+        self.offsets = np.zeros(len(rows) + 1, dtype=np.int64)
+        np.cumsum([len(row) for row in rows], out=self.offsets[1:])
+        self.flat = np.fromiter((i for row in rows for i in row), dtype=np.int32, count=int(self.offsets[-1]))
+
+    def __len__(self) -> int:
+        return len(self.offsets) - 1
+
+    def __getitem__(self, row: int) -> Array:
+        return self.flat[self.offsets[row] : self.offsets[row + 1]].astype(np.int64)
+
+    @property
+    def lengths(self) -> Array:
+        """The number of ids of each row."""
+        return np.diff(self.offsets)
+
+
+class Template(NamedTuple):
+    """The special tokens around one text or between two, as (id, segment) pairs, and the segments of the texts."""
+
+    gaps: tuple[Tokens, ...]
+    segments: tuple[int, ...]
+
+    @property
+    def extra(self) -> int:
+        """How many special tokens the template adds."""
+        return sum(len(gap.ids) for gap in self.gaps)
+
+
+class Tokenizer:
+    """Turns texts into ids, and ids into sequences with special tokens.
+
+    Args:
+        backend: a tokenizer of the `tokenizers` library with a template for one text and for two.
+        max_tokens: the limit on a sequence, special tokens included, 8 or more.
+    """
+
+    def __init__(self, backend: Backend, max_tokens: int) -> None:
+        backend.no_truncation()
+        backend.no_padding()
+        self.backend = backend
+        self.max_tokens = max_tokens
+        self.single = _probe(backend, 1)
+        self.pair = _probe(backend, 2)
+
+    def table(self, texts: Sequence[str], chunk: int = 8192) -> TokenTable:
+        """The ids of each text, uncut and without special tokens. Uses all threads."""
+        rows: list[Sequence[int]] = []
+        for start in range(0, len(texts), chunk):
+            batch = self.backend.encode_batch_fast(list(texts[start : start + chunk]), add_special_tokens=False)
+            rows.extend(encoding.ids for encoding in batch)
+        return TokenTable(rows)
+
+    def sequence(self, *parts: Array) -> Tokens:
+        """One text, or two joined as the template says, cut to `max_tokens`; a pair loses from its longer side."""
+        template = self.single if len(parts) == 1 else self.pair
+        kept = cut([len(part) for part in parts], self.max_tokens - template.extra)
+        ids, segments = [template.gaps[0].ids], [template.gaps[0].segments]
+        for part, length, segment, gap in zip(parts, kept, template.segments, template.gaps[1:], strict=True):
+            ids += [part[:length], gap.ids]
+            segments += [np.full(length, segment, dtype=np.int64), gap.segments]
+        return Tokens(np.concatenate(ids), np.concatenate(segments))
+
+    def is_cut(self, *lengths: int) -> bool:
+        """Whether a text (one length) or a joined pair (two) is over the limit."""
+        template = self.single if len(lengths) == 1 else self.pair
+        return sum(lengths) + template.extra > self.max_tokens
+
+    def words(self, ids: Sequence[int]) -> list[str]:
+        """The pieces that the ids stand for."""
+        return [self.backend.id_to_token(int(i)) for i in ids]
+
+    def save(self, path: Path) -> None:
+        """Writes `tokenizer.json`."""
+        self.backend.save(str(path))
+
+
+def cut(lengths: Sequence[int], room: int) -> list[int]:
+    """The lengths that fit into `room`: the longer side loses first, the second of two equals before the first."""
+    if len(lengths) == 1:
+        return [min(lengths[0], room)]
+    first, second = lengths
+    excess = max(0, first + second - room)
+    longer = min(excess, abs(first - second))
+    first, second = (first - longer, second) if first > second else (first, second - longer)
+    rest = excess - longer
+    return [first - rest // 2, second - (rest - rest // 2)]
+
+
+def _probe(backend: Backend, texts: int) -> Template:
+    """Asks the tokenizer for one text or a pair, and reads off what it put around and between."""
+    encoding = backend.encode("a", *["a"] * (texts - 1), add_special_tokens=True)
+    ids, types, sequences = encoding.ids, encoding.type_ids, encoding.sequence_ids
+    special = encoding.special_tokens_mask
+    gaps: list[list[tuple[int, int]]] = [[]]
+    segments: list[int] = []
+    for token, kind, sequence, is_special in zip(ids, types, sequences, special, strict=True):
+        if is_special:
+            gaps[-1].append((token, kind))
+        elif sequence == len(segments):
+            segments.append(kind)
+            gaps.append([])
+    if len(segments) != texts:
+        raise WeightsError(f"tokenizer: expected a template for {texts} text(s), found none; add a post_processor")
+    return Template(
+        tuple(Tokens(*np.array(gap, dtype=np.int64).reshape(-1, 2).T.copy()) for gap in gaps), tuple(segments)
+    )
+
+
+def load_tokenizer(file: Path, max_tokens: int, lowercase: bool | None = None) -> Tokenizer:
+    """Opens a `tokenizer.json`, or builds a BERT tokenizer from a `vocab.txt`.
+
+    Args:
+        file: the file; its suffix says which of the two it is.
+        max_tokens: the limit on a sequence, special tokens included.
+        lowercase: for a `vocab.txt`; None: as `tokenizer_config.json` beside it says, else True.
+
+    Raises:
+        WeightsError: the file cannot be read as a tokenizer.
+    """
+    try:
+        if file.suffix == ".json":
+            return Tokenizer(Backend.from_file(str(file)), max_tokens)
+        return Tokenizer(_from_vocabulary(file, lowercase), max_tokens)
+    except WeightsError:
+        raise
+    except Exception as fault:  # the library raises plain Exception
+        raise WeightsError(f"{file}: expected a tokenizer, found what cannot be read ({fault}); get it anew") from fault
+
+
+def _from_vocabulary(file: Path, lowercase: bool | None) -> Backend:
+    """The tokenizer of BERT over a list of pieces, one a line."""
+    vocabulary = {piece: i for i, piece in enumerate(file.read_text(encoding="utf-8").splitlines())}
+    config = file.with_name("tokenizer_config.json")
+    if lowercase is None:
+        lowercase = json.loads(config.read_text()).get("do_lower_case", True) if config.exists() else True
+    missing = [piece for piece in ("[UNK]", "[CLS]", "[SEP]") if piece not in vocabulary]
+    if missing:
+        raise WeightsError(f"{file}: expected the pieces {', '.join(missing)}, found none; is it a BERT vocabulary?")
+    backend = Backend(WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=bool(lowercase))
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    special = [(piece, vocabulary[piece]) for piece in ("[CLS]", "[SEP]")]
+    backend.post_processor = processors.TemplateProcessing(
+        single="[CLS]:0 $A:0 [SEP]:0", pair="[CLS]:0 $A:0 [SEP]:0 $B:1 [SEP]:1", special_tokens=special
+    )
+    backend.add_special_tokens([p for p in ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]") if p in vocabulary])
+    return backend

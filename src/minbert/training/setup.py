@@ -1,0 +1,166 @@
+"""What a run works with: rows, tokens, model, precision, device."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from minbert.encoder import Source, choose_precision, device_of, environment, load_folder, resolve
+from minbert.errors import DataError, MinbertError
+from minbert.model import MultiTaskModel
+from minbert.recipe import Recipe
+from minbert.storage import digest_of
+from minbert.tasks import TaskData, load_task
+from minbert.text.batches import Texts, texts_of
+
+
+@dataclass(frozen=True)
+class Setup:
+    """Everything that a run reads, loaded and checked.
+
+    Attributes:
+        recipe: what is to be done.
+        source: the encoder's files.
+        model: the encoder as it was found, the heads fresh.
+        data: the tasks' rows.
+        texts: their ids, by task and split.
+        device: where the work runs.
+        precision: of the matrix products.
+        remarks: what a reader should know of the load.
+    """
+
+    recipe: Recipe
+    source: Source
+    model: MultiTaskModel
+    data: dict[str, TaskData]
+    texts: dict[tuple[str, str], Texts]
+    device: torch.device
+    precision: torch.dtype
+    remarks: tuple[str, ...]
+
+    def record(self) -> dict[str, Any]:
+        """What `run.json` says: what the result depends on besides the recipe."""
+        files = {
+            name: {split: [{"path": str(p), "sha256": digest_of(p)} for p in paths] for split, paths in data.files.items()}
+            for name, data in self.data.items()
+        }
+        rows = {name: {split: len(s) for split, s in data.splits.items()} for name, data in self.data.items()}
+        return {
+            "recipe_sha256": self.recipe.digest,
+            "encoder": {"source": self.source.name, "sha256": self.source.digest, "note": self.source.note},
+            "environment": environment(self.device, self.precision),
+            "methods": own_methods(self.recipe),
+            "rows": rows,
+            "files": files,
+        }
+
+
+def own_methods(recipe: Recipe) -> dict[str, str]:
+    """Methods that were given from Python and are not minbert's: their class, by stage and key."""
+    found = {}
+    for name, stage in recipe.stages.items():
+        values = {"merge": stage.merge, "mixture": stage.mixture, "schedule": stage.schedule, "optimizer": stage.optimizer}
+        for key, value in values.items():
+            if not type(value).__module__.startswith("minbert."):
+                found[f"stages.{name}.{key}"] = f"{type(value).__module__}.{type(value).__qualname__}"
+    return found
+
+
+def finder(recipe: Recipe, data: Path | None) -> "Finder":
+    """Where the files of a recipe are."""
+    home = os.environ.get("MINBERT_DATA")
+    return Finder([data] if data else [recipe.folder, *([Path(home)] if home else [])])
+
+
+class Finder:
+    """Looks for a named file in some folders, in order.
+
+    Args:
+        folders: `--data` alone, or else the recipe's folder and then MINBERT_DATA.
+    """
+
+    def __init__(self, folders: Sequence[Path]) -> None:
+        self.folders = folders
+
+    def __call__(self, name: str) -> Path:
+        """The file.
+
+        Raises:
+            DataError: it is in none of the folders.
+        """
+        for folder in self.folders:
+            if (folder / name).is_file():
+                return folder / name
+        places = " or ".join(str(folder) for folder in self.folders)
+        raise DataError(f"{name}: expected a file in {places}, found none; say where the data is with --data or MINBERT_DATA")
+
+
+def load_data(recipe: Recipe, data: Path | None = None, skip_bad: Path | None = None) -> dict[str, TaskData]:
+    """Reads and splits the rows of all tasks.
+
+    Raises:
+        DataError: the faults of all tasks' files, at once.
+    """
+    find = finder(recipe, data)
+    share = 0.0 if recipe.select.on == "dev" else float(recipe.select.on)
+    loaded, faults = {}, []
+    for name, task in recipe.tasks.items():
+        try:
+            loaded[name] = load_task(name, task, find, recipe.seed, share, skip_bad)
+        except DataError as fault:
+            faults += fault.faults
+    if faults:
+        raise DataError(list(dict.fromkeys(faults)))
+    return loaded
+
+
+def set_up(
+    recipe: Recipe,
+    data: Path | None = None,
+    device: str = "auto",
+    precision: str = "",
+    skip_bad: Path | None = None,
+) -> Setup:
+    """Loads everything that a run reads. All faults of data and encoder come at once.
+
+    Args:
+        recipe: what is to be done.
+        data: where its files are; None: its own folder, then MINBERT_DATA.
+        device: `auto`, `cpu`, `cuda`, ...
+        precision: overrides the recipe's (a resumed run keeps the one that it began with).
+        skip_bad: where rejected rows go; None: a bad row is an error.
+    """
+    faults: list[MinbertError] = []
+    try:
+        rows = load_data(recipe, data, skip_bad)
+    except DataError as fault:
+        faults.append(fault)
+    try:
+        source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
+        loaded = load_folder(source, recipe.encoder.max_tokens, recipe.encoder.dropout, recipe.seed)
+    except MinbertError as fault:
+        faults.append(fault)
+    if faults:
+        lines = [line for fault in faults for line in getattr(fault, "faults", [str(fault)])]
+        raise faults[0] if len(faults) == 1 else DataError(lines)
+    tasks = {name: data.task for name, data in rows.items()}
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
+    place = device_of(device)
+    kind = choose_precision(precision or recipe.precision, place)
+    model.encoder.precision = kind
+    texts = {
+        (name, split): texts_of(part.columns, loaded.tokenizer)
+        for name, data in rows.items()
+        for split, part in data.splits.items()
+    }
+    remarks = [f"encoder {source.name}: {remark}" for remark in loaded.remarks if "pooler" not in remark or recipe_uses_pooler(recipe)]
+    remarks += [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
+    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks))
+
+
+def recipe_uses_pooler(recipe: Recipe) -> bool:
+    """Whether any head reads BERT's pooler."""
+    return "pooler" in (recipe.encoder.pooling, *(task.head.pooling for task in recipe.tasks.values()))

@@ -1,0 +1,78 @@
+"""Where a run was: enough to go on to byte-equal weights and metrics."""
+
+import json
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from minbert.model import MultiTaskModel
+from minbert.optimizer import AdamW
+
+Memory = dict[str, Any]
+
+
+@dataclass
+class Place:
+    """Where the training stands.
+
+    Attributes:
+        stage: which stage, from 0.
+        epoch: of the stage, from 0.
+        step: steps of the epoch that are done.
+        sums: of the losses of this epoch, by task.
+        counts: batches of this epoch, by task.
+        best: the best select score so far, with its stage and epoch; empty: none yet.
+        journal: bytes of metrics.jsonl that belong to the work that is done.
+    """
+
+    stage: int = 0
+    epoch: int = 0
+    step: int = 0
+    sums: dict[str, float] = field(default_factory=dict)
+    counts: dict[str, int] = field(default_factory=dict)
+    best: dict[str, Any] = field(default_factory=dict)
+    journal: int = 0
+
+
+def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: AdamW | None, merge: Memory) -> None:
+    """Writes a snapshot into an empty folder.
+
+    Args:
+        folder: where to.
+        place: where the training stands.
+        model: its weights.
+        optimizer: its memory; None between stages.
+        merge: the memory of the merge: tensors and plain values.
+    """
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
+    ages, tensors = {}, {}
+    for name, parameter in model.named_parameters():
+        state = optimizer.state.get(parameter) if optimizer else None
+        if state:
+            ages[name] = state["step"]
+            tensors[f"m.{name}"], tensors[f"v.{name}"] = state["m"].cpu(), state["v"].cpu()
+    tensors |= {f"merge.{key}": value for key, value in merge.items() if isinstance(value, Tensor)}
+    plain = {key: value for key, value in merge.items() if not isinstance(value, Tensor)}
+    save_file(tensors, folder / "optimizer.safetensors")
+    (folder / "state.json").write_text(json.dumps({"place": asdict(place), "ages": ages, "merge": plain}))
+
+
+def load_place(folder: Path, model: MultiTaskModel) -> Place:
+    """Reads where the training was, and the weights."""
+    state = json.loads((folder / "state.json").read_text())
+    model.load_state_dict(load_file(folder / "model.safetensors"))
+    return Place(**state["place"])
+
+
+def load_memory(folder: Path, model: MultiTaskModel, optimizer: AdamW) -> Memory:
+    """Reads the optimizer's memory into it, and gives back the merge's."""
+    state, tensors = json.loads((folder / "state.json").read_text()), load_file(folder / "optimizer.safetensors")
+    for name, parameter in model.named_parameters():
+        if name in state["ages"]:
+            memory = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("m", "v")}
+            optimizer.state[parameter] = {"step": state["ages"][name], **memory}
+    merged = {key.removeprefix("merge."): value for key, value in tensors.items() if key.startswith("merge.")}
+    return {**state["merge"], **merged}

@@ -1,0 +1,110 @@
+"""One step: batches of several tasks, one graph at a time, merged into one gradient."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from minbert.errors import TrainingError
+from minbert.gradients import TaskGradients
+from minbert.losses import Loss, Targets
+from minbert.optimizer import AdamW
+from minbert.outputs import Outputs
+from minbert.randomness import derive, generator
+from minbert.recipe import Stage
+from minbert.training.plan import Slot
+
+Forward = Callable[[Slot], tuple[Outputs, Targets]]
+"""From a slot of the plan to what the model makes of its rows, and what it should make of them."""
+
+
+class Stepper:
+    """Makes the steps of one stage.
+
+    Args:
+        stage: what the recipe says.
+        name: of the stage.
+        seed: the run's seed.
+        losses: by task.
+        parts: the shared parameters and the heads' parameters that are trained.
+        optimizer: over the same parameters.
+        forward: outputs and targets of a batch: through the whole model, or from cached encodings.
+    """
+
+    def __init__(
+        self,
+        stage: Stage,
+        name: str,
+        seed: int,
+        losses: dict[str, tuple[Loss, ...]],
+        parts: tuple[list[nn.Parameter], list[nn.Parameter]],
+        optimizer: AdamW,
+        forward: Forward,
+    ) -> None:
+        self.stage, self.name, self.seed = stage, name, seed
+        self.losses, self.optimizer, self.forward = losses, optimizer, forward
+        self.shared, heads = parts
+        self.trained = [*self.shared, *heads]
+        self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
+
+    def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
+        """One step.
+
+        Args:
+            number: of the step within the stage, from 0.
+            total: steps of the stage.
+            slots: the step's batches.
+
+        Returns:
+            The loss of each batch, with its task.
+
+        Raises:
+            TrainingError: a loss or the gradient is NaN or infinite; names task and step.
+        """
+        rows = TaskGradients(self.shared)
+        losses = []
+        for task in dict.fromkeys(slot.task for slot in slots):
+            mine = [slot for slot in slots if slot.task == task]
+            for micro, slot in enumerate(mine):
+                loss = self._loss(number, micro, slot)
+                loss.backward()  # type: ignore[no-untyped-call]
+                losses.append((task, float(loss.detach())))
+            if not self.stage.merge.plain:
+                rows.take()
+        if not self.stage.merge.plain:
+            rng = generator(self.seed, self.name, "merge", number)
+            weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
+            rows.put(weights)
+        self._move(number, total, losses)
+        return losses
+
+    def _loss(self, number: int, micro: int, slot: Slot) -> Tensor:
+        """The weighted loss of one batch."""
+        # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
+        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro))
+        outputs, targets = self.forward(slot)
+        parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
+        total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
+        if not torch.isfinite(total):
+            raise TrainingError(
+                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total)}; "
+                "a lower lr, or precision = \"float32\", is the usual remedy"
+            )
+        return total  # type: ignore[no-any-return]
+
+    def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
+        """Clips the merged gradient and moves the weights."""
+        clip = self.stage.optimizer.clip
+        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
+        norm = nn.utils.get_total_norm(gradients)
+        if not torch.isfinite(norm):
+            tasks = ", ".join(sorted({task for task, _ in losses}))
+            raise TrainingError(f"stage {self.name!r}, step {number + 1}, task {tasks}: the gradient is {float(norm)}")
+        if clip:
+            nn.utils.clip_grads_with_norm_(self.trained, clip, norm)
+        factor = self.stage.schedule(number, total)
+        for group in self.optimizer.param_groups:
+            group["lr"] = group["base"] * factor
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)

@@ -1,0 +1,139 @@
+"""`train`: a recipe in, a finished run out."""
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+from minbert.encoder import environment
+from minbert.errors import RunError
+from minbert.gradients import Merge
+from minbert.recipe import Recipe, check_recipe
+from minbert.runs import Run
+from minbert.storage import reported, write_text
+from minbert.training.floors import floors
+from minbert.training.progress import Listener
+from minbert.training.result import final
+from minbert.training.setup import Setup, set_up
+from minbert.training.trainer import SNAPSHOT_SECONDS, Trainer
+
+
+def train(
+    recipe: Recipe,
+    run: str | Path,
+    data: str | Path | None = None,
+    *,
+    device: str = "auto",
+    resume: bool = False,
+    merge: Merge | None = None,
+    listener: Listener | None = None,
+    skip_bad: str | Path | None = None,
+    with_floors: bool = True,
+    snapshot_seconds: float = SNAPSHOT_SECONDS,
+) -> dict[str, Any]:
+    """Trains what a recipe says, into a run folder.
+
+    Args:
+        recipe: what is to be done.
+        run: the folder; it must not hold another run.
+        data: where the recipe's files are; None: its own folder, then MINBERT_DATA.
+        device: `auto`, `cpu`, `cuda`, ...
+        resume: go on with an unfinished run, to the weights and metrics that it would have had.
+        merge: a merge of one's own, for every stage in place of the recipe's.
+        listener: hears of the work.
+        skip_bad: where rejected rows are written; None: a bad row is an error.
+        with_floors: whether trivial and frozen-encoder floors are worked out first.
+        snapshot_seconds: the least time between two snapshots, 0 or more.
+
+    Returns:
+        The final table, as in `result.json`.
+
+    Raises:
+        InputError: recipe, data, weights or run folder are wrong; nothing has been written.
+        TrainingError: NaN or infinity; names task and step.
+        StorageError: a write failed; the last checkpoint stands.
+    """
+    listener = listener or Listener()
+    if merge is not None:
+        recipe = with_merge(recipe, merge)
+    folder = Run(Path(run))
+    check_folder(folder, recipe, resume)
+    record = folder.read("run.json") if folder.begun and (folder.folder / "run.json").exists() else {}
+    precision = record.get("environment", {}).get("precision", "")
+    setup = set_up(recipe, Path(data) if data else None, device, precision, Path(skip_bad) if skip_bad else None)
+    with folder.locked():
+        if record:
+            _compare(record, setup, listener)
+        else:
+            folder.write("run.json", setup.record())
+            write_text(folder.folder / "recipe.toml", recipe.to_toml())
+        return _run(setup, folder, listener, with_floors, snapshot_seconds)
+
+
+def _run(setup: Setup, folder: Run, listener: Listener, with_floors: bool, snapshot_seconds: float) -> dict[str, Any]:
+    """The work itself, in a folder that is ours."""
+    for remark in setup.remarks:
+        listener.say(remark)
+    trainer = Trainer(setup, folder, listener, snapshot_seconds)
+    if with_floors and not (folder.folder / "floors.json").exists():
+        listener.doing("floors: the encoder as it was found")
+        folder.write("floors.json", floors(setup, lambda work: None))
+    trainer.train()
+    listener.doing("the final table")
+    result = final(setup, folder, trainer.trained, lambda work: None)
+    folder.write("result.json", result)
+    with reported(folder.folder):
+        shutil.rmtree(folder.folder / "snapshot", ignore_errors=True)
+    return result
+
+
+def with_merge(recipe: Recipe, merge: Merge) -> Recipe:
+    """The recipe with another merge in every stage; checked as if it had stood there."""
+    stages = {name: stage.model_copy(update={"merge": merge}) for name, stage in recipe.stages.items()}
+    changed = recipe.model_copy(update={"stages": stages})
+    faults = changed.faults()
+    if faults:
+        check_recipe({**changed.model_dump(), "stages": stages}, recipe.folder)
+    return changed
+
+
+def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
+    """Whether the run may be written here.
+
+    Raises:
+        RunError: it is finished, unfinished without `resume`, or of another recipe.
+    """
+    folder = run.folder
+    if not run.begun:
+        if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
+            if (folder / "run.json").exists():
+                return
+            raise RunError(f"{folder}: expected an empty or new folder, found other files; choose another --run")
+        return
+    same = (folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
+    if not same:
+        raise RunError(f"{folder}: holds a run of another recipe; choose another --run, or remove the folder")
+    if run.finished:
+        raise RunError(f"{folder}: this run is finished; see it with `minbert evaluate {folder}`, or choose another --run")
+    if not resume:
+        raise RunError(f"{folder}: holds this run, unfinished; go on with --resume, or choose another --run")
+
+
+def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
+    """Says what differs from when the run began: it then goes on, but not to the very same bytes.
+
+    Raises:
+        RunError: the data or the weights are others: that would be another run.
+    """
+    now = setup.record()
+    if record["files"] != now["files"] and _digests(record) != _digests(now):
+        raise RunError(f"the data files are not those with which the run began; choose another --run")
+    if record["encoder"]["sha256"] != now["encoder"]["sha256"]:
+        raise RunError("the encoder's weights are not those with which the run began; choose another --run")
+    present = environment(setup.device, setup.precision)
+    other = [f"{key} {value} (was {record['environment'].get(key)})" for key, value in present.items() if value != record["environment"].get(key)]
+    if other:
+        listener.say(f"resuming, but not exact: {', '.join(other)}")
+
+
+def _digests(record: dict[str, Any]) -> list[str]:
+    return [f["sha256"] for splits in record["files"].values() for files in splits.values() for f in files]

@@ -1,0 +1,272 @@
+"""A run from start to end, or from a snapshot to the same end."""
+
+import resource
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from torch import nn
+
+from minbert.errors import MinbertError
+from minbert.metrics import norm_mean, raw_mean
+from minbert.model import save_model
+from minbert.optimizer import AdamW, AdamWSpec
+from minbert.recipe import Stage
+from minbert.runs import Journal, Run
+from minbert.training.evaluator import correlations, evaluate, means
+from minbert.training.forward import Frozen, Kept, Live
+from minbert.training.plan import Slot, StagePlan
+from minbert.training.progress import Listener
+from minbert.training.setup import Setup
+from minbert.training.snapshot import Place, load_memory, load_place, save_snapshot
+from minbert.training.step import Stepper
+
+PHASE_ROWS = 1000
+"""Rows of dev that are scored after each task's phase: enough to see forgetting, and quick."""
+
+SNAPSHOT_SECONDS = 60.0
+"""The least time between two snapshots: what a kill can lose."""
+
+
+class Interrupted(MinbertError):
+    """The user pressed Ctrl-C; the run can be resumed."""
+
+    exit_status = 130
+
+
+class Trainer:
+    """Trains what a setup holds, into a run folder.
+
+    Args:
+        setup: rows, model, recipe.
+        run: the folder.
+        listener: hears of the work.
+        snapshot_seconds: the least time between two snapshots.
+    """
+
+    def __init__(
+        self, setup: Setup, run: Run, listener: Listener, snapshot_seconds: float = SNAPSHOT_SECONDS
+    ) -> None:
+        self.setup, self.run, self.listener = setup, run, listener
+        self.snapshot_seconds = snapshot_seconds
+        self.place = Place()
+        self.plans = {
+            name: StagePlan(name, stage, setup.data, setup.recipe.seed) for name, stage in setup.recipe.stages.items()
+        }
+        self.trained: set[str] = set()
+        self.stopping = False
+        self.kept: Kept = {}
+        self.last_snapshot = time.monotonic()
+
+    def train(self) -> None:
+        """All stages; returns when the best checkpoint stands."""
+        folder = self.run.valid("snapshot")
+        if folder:
+            self.place = load_place(folder, self.setup.model)
+        self.metrics = Journal(self.run.folder / "metrics.jsonl", self.place.journal)
+        times = self.run.folder / "times.jsonl"
+        self.times = Journal(times, times.stat().st_size if times.exists() else 0)
+        self.listener.begin(self._work(), self._done())
+        try:
+            with self._interruptible():
+                for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
+                    if "heads" in stage.update:
+                        self.trained |= set(self.plans[name].tasks)
+                    if number >= self.place.stage:
+                        self._stage(name, stage, folder)
+                        folder = None
+                if not self.place.best:
+                    self._save("best")
+        finally:
+            self.metrics.close()
+            self.times.close()
+
+    def _stage(self, name: str, stage: Stage, folder: Any) -> None:
+        """One stage, from where the place says."""
+        plan, place = self.plans[name], self.place
+        shared, heads = trainable(self.setup, stage, list(plan.tasks))
+        assert isinstance(stage.optimizer, AdamWSpec)
+        rates = [(stage.lr, shared)]
+        rates += [(stage.of("head_lr", task) or stage.lr, parameters) for task, parameters in heads.items()]
+        optimizer = stage.optimizer.build(rates)
+        losses = {task: part.losses for task, part in plan.tasks.items()}
+        self.listener.doing(f"{name}: encoding once" if not shared else name)
+        live = Live(self.setup, losses, self._advance)
+        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
+        every_head = [parameter for parameters in heads.values() for parameter in parameters]
+        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward)
+        if folder:
+            memory = load_memory(folder, self.setup.model, optimizer)
+            stepper.merge_state = memory or stepper.merge_state
+        self.setup.model.train()
+        self.setup.model.encoder.train(bool(shared))
+        while place.epoch < stage.epochs:
+            begin = time.monotonic()
+            self._epoch(name, plan, stepper)
+            self._snapshot(stepper)
+            self._epoch_end(name, begin)
+            place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
+            self._snapshot(stepper)
+        place.stage, place.epoch = place.stage + 1, 0
+
+    def _epoch(self, name: str, plan: StagePlan, stepper: Stepper) -> None:
+        """The steps of an epoch that are not done yet."""
+        place, steps = self.place, plan.epoch(self.place.epoch)
+        ends = plan.phase_ends(steps)
+        for number in range(place.step, len(steps)):
+            self.listener.doing(f"{name} {place.epoch + 1}/{plan.stage.epochs}")
+            for task, loss in stepper(place.epoch * len(steps) + number, plan.steps, steps[number]):
+                place.sums[task] = place.sums.get(task, 0.0) + loss
+                place.counts[task] = place.counts.get(task, 0) + 1
+            place.step = number + 1
+            if number in ends:
+                self._phase_end(name, steps[number])
+            if self.stopping or time.monotonic() - self.last_snapshot > self.snapshot_seconds:
+                self._snapshot(stepper)
+            self._stop_if_asked()
+
+    def _phase_end(self, name: str, step: list[Slot]) -> None:
+        """Scores all tasks after one task's phase: a row of the forgetting matrix."""
+        task, place = step[-1].task, self.place
+        self.listener.doing(f"scoring after {task}")
+        scores = evaluate(self.setup, "dev", self.trained, self._advance, PHASE_ROWS)
+        self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=scores)
+
+    def _epoch_end(self, name: str, begin: float) -> None:
+        """Scores all tasks, keeps the checkpoint if it is the best, writes the last one."""
+        place, recipe = self.place, self.setup.recipe
+        self.listener.doing("scoring")
+        losses = {task: place.sums[task] / place.counts[task] for task in place.sums}
+        line: dict[str, Any] = {"event": "epoch", "stage": name, "epoch": place.epoch + 1, "loss": losses}
+        line["dev"] = evaluate(self.setup, "dev", self.trained, self._advance)
+        chosen = line["dev"]
+        if recipe.select.on != "dev":
+            chosen = line["select"] = evaluate(self.setup, "select", self.trained, self._advance)
+        line |= means(self.setup.model.tasks, line["dev"])
+        line["select_score"] = self._select(chosen)
+        self.metrics.add(**line)
+        self.listener.say(_epoch_line(line, {n: t.scored_by for n, t in self.setup.model.tasks.items()}))
+        self._save("last")
+        if not place.best or line["select_score"] > place.best["score"]:
+            place.best = {"score": line["select_score"], "stage": name, "epoch": place.epoch + 1}
+            self._save("best")
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        seconds = round(time.monotonic() - begin, 2)
+        self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)
+
+    def _select(self, scores: dict[str, dict[str, float]]) -> float:
+        """The weighted mean of the trained tasks' metrics, as `select` says."""
+        select, tasks = self.setup.recipe.select, self.setup.model.tasks
+        chosen = {name: scores[name][tasks[name].scored_by] for name in tasks if name in self.trained}
+        weights = {name: select.weights.get(name, 1.0) for name in chosen}
+        mapped = {n: norm_mean({n: s}, correlations(tasks)) for n, s in chosen.items()} if select.kind == "mean_norm" else chosen
+        total = sum(weights.values())
+        return raw_mean({n: s * weights[n] * len(mapped) / total for n, s in mapped.items()}) if total else 0.0
+
+    def _save(self, name: str) -> None:
+        self.run.checkpoint(name, lambda folder: save_model(folder, self.setup.model))
+
+    def _snapshot(self, stepper: Stepper) -> None:
+        """Writes down where the run is."""
+        self.place.journal = self.metrics.size()
+        place, model = self.place, self.setup.model
+        self.run.checkpoint(
+            "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)
+        )
+        self.last_snapshot = time.monotonic()
+
+    def _advance(self, work: int) -> None:
+        self.listener.advance(work)
+        if not self.setup.model.training:
+            # A forward pass of scoring: the snapshot before it stands, so it can be left at once.
+            self._stop_if_asked()
+
+    def _stop_if_asked(self) -> None:
+        if self.stopping:
+            raise Interrupted(f"stopped; go on with --resume (the run is in {self.run.folder})")
+
+    @contextmanager
+    def _interruptible(self) -> Iterator[None]:
+        """Ctrl-C and SIGTERM end the step in hand, write a snapshot and stop; a second one stops at once."""
+        if threading.current_thread() is not threading.main_thread():
+            yield
+            return
+
+        def stop(number: int, frame: object) -> None:
+            if self.stopping:
+                raise KeyboardInterrupt
+            self.stopping = True
+            self.listener.say("stopping after this step ...")
+
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+    def _work(self) -> int:
+        """The whole work in token passes."""
+        return sum(self._stage_work(name) for name in self.plans)
+
+    def _done(self) -> int:
+        """What of it was done before the snapshot."""
+        names = list(self.plans)
+        before = sum(self._stage_work(name) for name in names[: self.place.stage])
+        if self.place.stage == len(names):
+            return before
+        plan = self.plans[names[self.place.stage]]
+        share = (self.place.epoch + self.place.step / plan.steps_per_epoch) / plan.stage.epochs
+        return before + int(self._stage_work(plan.name) * share)
+
+    def _stage_work(self, name: str) -> int:
+        """The work of a stage: three passes over the rows it trains on, one over those it is scored on."""
+        plan, texts = self.plans[name], self.setup.texts
+        trained = 0.0
+        for task, part in plan.tasks.items():
+            trained += 3 * plan.stage.epochs * part.samples * tokens_per_row(self.setup, task, "train", part.losses)
+        splits = ["dev"] + (["select"] if self.setup.recipe.select.on != "dev" else [])
+        scored = sum(len(texts[t, s]) * tokens_per_row(self.setup, t, s) for t in self.setup.data for s in splits)
+        phases = len(plan.tasks) if plan.stage.mixture.phased and len(plan.tasks) > 1 else 0
+        rows = {t: min(PHASE_ROWS, len(texts[t, "dev"])) for t in self.setup.data}
+        phase = phases * sum(rows[t] * tokens_per_row(self.setup, t, "dev") for t in rows)
+        return int(trained + plan.stage.epochs * (scored + phase))
+
+
+def tokens_per_row(setup: Setup, task: str, split: str, losses: Any = ()) -> float:
+    """The mean number of tokens of a row as it is packed."""
+    texts, forms = setup.texts[task, split], setup.model.forms(task, losses)
+    plain = float(texts.lengths().mean())
+    whole = plain + texts.tokenizer.pair.extra if len(texts.tables) == 2 else plain + texts.tokenizer.single.extra
+    apart = plain + len(texts.tables) * texts.tokenizer.single.extra
+    return whole * forms.whole + apart * forms.apart
+
+
+def trainable(
+    setup: Setup, stage: Stage, tasks: list[str]
+) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
+    """The parameters that a stage trains: shared ones, and those of each task's head. All others are frozen."""
+    model = setup.model
+    model.requires_grad_(False)
+    parts: list[nn.Module] = []
+    for name in stage.update:
+        if name == "encoder":
+            parts.append(model.encoder)
+        elif name.startswith("encoder["):
+            first = int(name[len("encoder[") : -len(":]")])
+            parts += [*model.encoder.blocks()[1:][first:], model.encoder.pooler]
+    shared = list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
+    heads = {task: list(model.head(task).parameters()) if "heads" in stage.update else [] for task in tasks}
+    for parameter in [*shared, *(p for parameters in heads.values() for p in parameters)]:
+        parameter.requires_grad_(True)
+    return shared, heads
+
+
+def _epoch_line(line: dict[str, Any], metrics: dict[str, str]) -> str:
+    """An epoch in one line for the screen."""
+    scores = "  ".join(f"{task} {found[metrics[task]]:.3f}" for task, found in line["dev"].items())
+    raw = f"  raw {line['raw']:.3f}" if "raw" in line else ""
+    return f"{line['stage']} epoch {line['epoch']}:  {scores}{raw}"
