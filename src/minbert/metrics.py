@@ -2,12 +2,12 @@
 
 import warnings
 from collections.abc import Callable
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
-Numbers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
+Numbers = npt.NDArray[Any]
 Metric = Literal["accuracy", "f1", "macro_f1", "pearson", "spearman"]
 
 

@@ -3,6 +3,7 @@
 from torch import nn
 
 from minbert.encoder.config import BertConfig
+from minbert.encoder.dropout import Dropout
 from minbert.shapes import Hidden
 from minbert.text.packed import Packed
 
@@ -19,7 +20,7 @@ class Embeddings(nn.Module):
         self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.segment = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
 
     def forward(self, packed: Packed) -> Hidden:
         """The vectors of the T tokens."""

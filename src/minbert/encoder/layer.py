@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from minbert.encoder.attention import Attention, Layout
 from minbert.encoder.config import BertConfig
+from minbert.encoder.dropout import Dropout
 from minbert.shapes import Hidden
 
 
@@ -22,7 +23,7 @@ class Layer(nn.Module):
         self.up = nn.Linear(width, config.intermediate_size)
         self.down = nn.Linear(config.intermediate_size, width)
         self.norm = nn.LayerNorm(width, eps=eps)
-        self.dropout = nn.Dropout(config.hidden_dropout_prob)
+        self.dropout = Dropout(config.hidden_dropout_prob)
         self.activation = config.hidden_act
 
     def forward(self, hidden: Hidden, layout: Layout) -> Hidden:

@@ -1,11 +1,15 @@
-"""AdamW in its "efficient version", on torch's foreach kernels."""
+"""AdamW in its "efficient version", block by block."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
+
+BLOCK = 1 << 17
+"""Numbers that are updated together on a processor: few enough that all five arrays stay in its cache."""
+
 
 class AdamW(torch.optim.Optimizer):
     """Adam with decoupled weight decay, the bias corrections folded into the step size.
@@ -64,19 +68,24 @@ class AdamW(torch.optim.Optimizer):
     def _update(self, parameters: list[Tensor], age: int, group: dict[str, Any]) -> None:
         """One step of parameters that have all made the same number of steps."""
         first, second = group["betas"]
-        gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
-        m = [self.state[parameter]["m"] for parameter in parameters]
-        v = [self.state[parameter]["v"] for parameter in parameters]
-        torch._foreach_mul_(m, first)
-        torch._foreach_add_(m, gradients, alpha=1 - first)
-        torch._foreach_mul_(v, second)
-        torch._foreach_addcmul_(v, gradients, gradients, value=1 - second)
-        roots = torch._foreach_sqrt(v)
-        torch._foreach_add_(roots, group["eps"])
         rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
-        torch._foreach_addcdiv_(parameters, m, roots, value=-rate)
-        if group["weight_decay"] and group["lr"]:
-            # Not a multiplication by 1 - lr * decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
-            torch._foreach_add_(parameters, parameters, alpha=-group["lr"] * group["weight_decay"])
+        decay = group["lr"] * group["weight_decay"]
+        for parameter in parameters:
+            state = self.state[parameter]
+            for w, g, m, v in _blocks(parameter, parameter.grad, state["m"], state["v"]):
+                m.mul_(first).add_(g, alpha=1 - first)
+                v.mul_(second).addcmul_(g, g, value=1 - second)
+                w.addcdiv_(m, v.sqrt().add_(group["eps"]), value=-rate)
+                if decay:
+                    # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
+                    w.sub_(w * decay)
         for parameter in parameters:
             self.state[parameter]["step"] = age + 1
+
+
+def _blocks(*tensors: Tensor | None) -> Iterator[tuple[Tensor, ...]]:
+    """The same stretch of each tensor, one stretch after the other; whole tensors on a GPU."""
+    # A gradient need not be contiguous; weights and memory are, so `reshape` gives a view of them.
+    flat = [tensor.reshape(-1) for tensor in tensors if tensor is not None]
+    size = BLOCK if flat[0].device.type == "cpu" else len(flat[0])
+    return zip(*(tensor.split(size) for tensor in flat), strict=True)

@@ -54,7 +54,7 @@ class Recipe(Value):
         precision: `auto` (bfloat16 where a short probe shows it faster), `bfloat16` or `float32`.
         encoder: the shared part.
         tasks: by name.
-        stages: by name; absent: one stage `train` with the defaults.
+        stages: by name; absent: one stage `train` with the defaults; an empty table: nothing is trained, only scored.
         select: which epoch is kept.
         folder: where the recipe stands: paths in it are relative to it. Not part of the recipe's digest.
     """
@@ -63,7 +63,7 @@ class Recipe(Value):
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     encoder: EncoderSpec = EncoderSpec()
     tasks: dict[str, AnyTask] = Field(min_length=1)
-    stages: dict[str, Stage] = Field(default={"train": Stage()}, min_length=1)
+    stages: dict[str, Stage] = {"train": Stage()}
     select: Select = Select()
     folder: Path = Field(default=Path(), exclude=True)
 

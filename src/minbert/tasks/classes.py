@@ -35,11 +35,11 @@ class Classes(Task):
 
     def parse(self, label: str) -> float | str:
         if label in self.labels:
-            return self.labels.index(label)
+            return float(self.labels.index(label))
         return f"expected a class of {self.label!r} that train has, found {label!r}; {nearest(label, list(self.labels))}"
 
     def tensor(self, labels: Sequence[float]) -> Tensor:
-        return torch.tensor(labels, dtype=torch.long)
+        return torch.tensor([int(label) for label in labels])
 
     def answers(self, scores: Tensor) -> Answers:
         return scores.argmax(1).numpy()

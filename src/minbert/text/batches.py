@@ -78,9 +78,9 @@ class Texts:
         """Packs the given rows in the given forms; `labels` are those of all rows."""
         sequences = []
         if forms.whole:
-            sequences += [self.tokenizer.sequence(*(table[row] for table in self.tables)) for row in rows]
+            sequences += [self.tokenizer.sequence(*(table[row] for table in self.tables)) for row in rows.tolist()]
         if forms.apart:
-            sequences += [self.tokenizer.sequence(table[row]) for table in self.tables for row in rows]
+            sequences += [self.tokenizer.sequence(table[row]) for table in self.tables for row in rows.tolist()]
         chosen = torch.from_numpy(rows)
         return Batch(pack(sequences), forms, None if labels is None else labels[chosen], rows, self.hashes[chosen])
 

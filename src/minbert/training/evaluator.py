@@ -52,26 +52,32 @@ def by_head(setup: Setup, task: str, rows: Split, texts: Texts, advance: Advance
 
 
 def by_embedding(setup: Setup, task: str, rows: Split, advance: Advance) -> Scored | None:
-    """What the cosine of the two texts says: scaled for a rating, against a threshold for yes/no; None for the rest.
+    """What the cosine of the two texts says; None for tasks that a cosine says nothing of."""
+    if not _has_cosine(setup.model.tasks[task]):
+        return None
+    return by_cosine(setup, task, rows, embed_columns(setup, rows, advance), advance)
 
-    The threshold is the one with the best accuracy on 2,000 rows of train.
+
+def by_cosine(setup: Setup, task: str, rows: Split, columns: list[Tensor], advance: Advance) -> Scored | None:
+    """The cosine of embedded columns: scaled for a rating, against a threshold for yes/no; None for the rest.
+
+    The threshold is the one with the best accuracy on 2,000 rows of train. A rating is scaled as the cosine head scales
+    it: 0 is the lowest, 1 the highest.
     """
     spec = setup.model.tasks[task]
-    if not spec.is_pair or spec.kind == "classes":
+    if not _has_cosine(spec):
         return None
-    cosines = cosines_of(setup, rows, advance)
+    cosines = (columns[0] * columns[1]).sum(1)
     if spec.kind == "rating":
-        # Scaled as the cosine head scales it: 0 is the lowest rating, 1 the highest.
         return Scored(spec, rows.labels, cosines[:, None])
     train, _ = sample(setup, task, "train", THRESHOLD_ROWS)
-    threshold = best_threshold(cosines_of(setup, train, advance).numpy(), train.labels.numpy())
+    left, right = embed_columns(setup, train, advance)
+    threshold = best_threshold((left * right).sum(1).numpy(), train.labels.numpy())
     return Scored(spec, rows.labels, (cosines - threshold)[:, None])
 
 
-def cosines_of(setup: Setup, rows: Split, advance: Advance) -> Tensor:
-    """The cosine of the two texts of each row, by the encoder alone."""
-    left, right = embed_columns(setup, rows, advance)
-    return (left * right).sum(1)
+def _has_cosine(task: Task) -> bool:
+    return task.is_pair and task.kind != "classes"
 
 
 def embed_columns(setup: Setup, rows: Split, advance: Advance) -> list[Tensor]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minbert.metrics import METRICS
 from minbert.tasks import Split, Task
-from minbert.training.evaluator import by_embedding, embed_columns, sample
+from minbert.training.evaluator import by_cosine, embed_columns, sample
 from minbert.training.setup import Setup
 
 FROZEN_ROWS = 4000
@@ -30,10 +30,12 @@ def floors(setup: Setup, advance: Advance) -> dict[str, dict[str, Any]]:
     for name, spec in setup.model.tasks.items():
         dev = setup.data[name].splits["dev"]
         train, _ = sample(setup, name, "train", FROZEN_ROWS)
-        alone = by_embedding(setup, name, dev, advance)
+        columns = embed_columns(setup, dev, advance)
+        x, x_dev = features(embed_columns(setup, train, advance)), features(columns)
+        alone = by_cosine(setup, name, dev, columns, advance)
         found[name] = {
             "trivial": trivial(spec, setup.data[name].splits["train"].labels, dev.labels),
-            "frozen": frozen(spec, features(setup, train, advance), train, features(setup, dev, advance), dev),
+            "frozen": frozen(spec, x, train, x_dev, dev),
             **({} if alone is None else {"untouched": alone.metrics()[spec.scored_by]}),
         }
     return found
@@ -47,9 +49,8 @@ def trivial(task: Task, train: Tensor, dev: Tensor) -> float:
     return METRICS[task.scored_by](dev.numpy(), np.full(len(dev), constant))
 
 
-def features(setup: Setup, rows: Split, advance: Advance) -> npt.NDArray[Any]:
+def features(columns: list[Tensor]) -> npt.NDArray[Any]:
     """One text: its embedding. A pair: `|u - v|`, `u * v` and the cosine."""
-    columns = embed_columns(setup, rows, advance)
     if len(columns) == 1:
         return columns[0].numpy()
     left, right = columns

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from torch import nn
-
 from minbert.errors import MinbertError
 from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
@@ -23,9 +21,8 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memory, load_place, save_snapshot
 from minbert.training.step import Stepper
-
-PHASE_ROWS = 1000
-"""Rows of dev that are scored after each task's phase: enough to see forgetting, and quick."""
+from minbert.training.trainable import trainable
+from minbert.training.work import PHASE_ROWS, done_work, whole_work
 
 SNAPSHOT_SECONDS = 60.0
 """The least time between two snapshots: what a kill can lose."""
@@ -69,7 +66,7 @@ class Trainer:
         self.metrics = Journal(self.run.folder / "metrics.jsonl", self.place.journal)
         times = self.run.folder / "times.jsonl"
         self.times = Journal(times, times.stat().st_size if times.exists() else 0)
-        self.listener.begin(self._work(), self._done())
+        self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
             with self._interruptible():
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
@@ -207,62 +204,6 @@ class Trainer:
         finally:
             for number, handler in before.items():
                 signal.signal(number, handler)
-
-    def _work(self) -> int:
-        """The whole work in token passes."""
-        return sum(self._stage_work(name) for name in self.plans)
-
-    def _done(self) -> int:
-        """What of it was done before the snapshot."""
-        names = list(self.plans)
-        before = sum(self._stage_work(name) for name in names[: self.place.stage])
-        if self.place.stage == len(names):
-            return before
-        plan = self.plans[names[self.place.stage]]
-        share = (self.place.epoch + self.place.step / plan.steps_per_epoch) / plan.stage.epochs
-        return before + int(self._stage_work(plan.name) * share)
-
-    def _stage_work(self, name: str) -> int:
-        """The work of a stage: three passes over the rows it trains on, one over those it is scored on."""
-        plan, texts = self.plans[name], self.setup.texts
-        trained = 0.0
-        for task, part in plan.tasks.items():
-            trained += 3 * plan.stage.epochs * part.samples * tokens_per_row(self.setup, task, "train", part.losses)
-        splits = ["dev"] + (["select"] if self.setup.recipe.select.on != "dev" else [])
-        scored = sum(len(texts[t, s]) * tokens_per_row(self.setup, t, s) for t in self.setup.data for s in splits)
-        phases = len(plan.tasks) if plan.stage.mixture.phased and len(plan.tasks) > 1 else 0
-        rows = {t: min(PHASE_ROWS, len(texts[t, "dev"])) for t in self.setup.data}
-        phase = phases * sum(rows[t] * tokens_per_row(self.setup, t, "dev") for t in rows)
-        return int(trained + plan.stage.epochs * (scored + phase))
-
-
-def tokens_per_row(setup: Setup, task: str, split: str, losses: Any = ()) -> float:
-    """The mean number of tokens of a row as it is packed."""
-    texts, forms = setup.texts[task, split], setup.model.forms(task, losses)
-    plain = float(texts.lengths().mean())
-    whole = plain + texts.tokenizer.pair.extra if len(texts.tables) == 2 else plain + texts.tokenizer.single.extra
-    apart = plain + len(texts.tables) * texts.tokenizer.single.extra
-    return whole * forms.whole + apart * forms.apart
-
-
-def trainable(
-    setup: Setup, stage: Stage, tasks: list[str]
-) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
-    """The parameters that a stage trains: shared ones, and those of each task's head. All others are frozen."""
-    model = setup.model
-    model.requires_grad_(False)
-    parts: list[nn.Module] = []
-    for name in stage.update:
-        if name == "encoder":
-            parts.append(model.encoder)
-        elif name.startswith("encoder["):
-            first = int(name[len("encoder[") : -len(":]")])
-            parts += [*model.encoder.blocks()[1:][first:], model.encoder.pooler]
-    shared = list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
-    heads = {task: list(model.head(task).parameters()) if "heads" in stage.update else [] for task in tasks}
-    for parameter in [*shared, *(p for parameters in heads.values() for p in parameters)]:
-        parameter.requires_grad_(True)
-    return shared, heads
 
 
 def _epoch_line(line: dict[str, Any], metrics: dict[str, str]) -> str:

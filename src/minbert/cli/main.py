@@ -1,0 +1,40 @@
+"""`minbert`: one command per file. Nothing heavy is imported until a command runs."""
+
+from typing import Annotated
+
+import typer
+
+from minbert import __version__
+from minbert.cli.demo import demo
+from minbert.cli.evaluate import evaluate
+from minbert.cli.init import init
+from minbert.cli.predict import predict
+from minbert.cli.reproduce import reproduce
+from minbert.cli.train import train
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="One small BERT, many sentence tasks: train, evaluate, predict. Start with: minbert demo",
+)
+
+
+def _version(given: bool) -> None:
+    if given:
+        typer.echo(f"minbert {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def minbert(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and stop.")
+    ] = False,
+) -> None:
+    """Holds the options that belong to no command."""
+
+
+for command in (demo, init, train, evaluate, predict, reproduce):
+    app.command()(command)

@@ -1,0 +1,72 @@
+"""What the commands show while they work."""
+
+import sys
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from minbert.training import Listener
+
+PLAIN_SECONDS = 30.0
+"""Where there is no terminal a line is printed this often."""
+
+console = Console(highlight=False)
+
+
+class Bar(Listener):
+    """A bar with an estimate on a terminal; now and then a line elsewhere. Use as a context manager."""
+
+    def __init__(self) -> None:
+        self.progress = Progress(
+            TextColumn("{task.description:<28}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            disable=not console.is_terminal,
+        )
+        self.task = self.progress.add_task("starting", total=None)
+        self.what, self.work, self.done, self.first = "", 0, 0, 0
+        self.begun = self.told = time.monotonic()
+
+    def __enter__(self) -> "Bar":
+        self.progress.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.progress.stop()
+
+    def begin(self, work: int, done: int = 0) -> None:
+        self.work, self.done, self.first = work, done, done
+        self.begun = self.told = time.monotonic()
+        self.progress.reset(self.task, total=work, completed=done)
+
+    def advance(self, work: int) -> None:
+        self.done += work
+        self.progress.advance(self.task, work)
+        now = time.monotonic()
+        if not console.is_terminal and now - self.told > PLAIN_SECONDS and self.work:
+            self.told = now
+            rate = (now - self.begun) / max(1, self.done - self.first)
+            left = duration(rate * max(0, self.work - self.done))
+            console.print(f"{self.what}: {min(1.0, self.done / self.work):.0%}, about {left} left")
+            sys.stdout.flush()
+
+    def doing(self, what: str) -> None:
+        self.what = what
+        self.progress.update(self.task, description=what)
+
+    def say(self, line: str) -> None:
+        console.print(line, markup=False)
+
+
+def duration(seconds: float) -> str:
+    """Seconds as a person says them: 40 s, 14 min, 2 h 10 min."""
+    minutes = round(seconds / 60)
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{minutes} min" if minutes < 90 else f"{minutes // 60} h {minutes % 60:02d} min"

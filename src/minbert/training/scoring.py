@@ -1,0 +1,66 @@
+"""Scores of a trained model on a new labelled file."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from minbert.errors import DataError, RunError
+from minbert.inference import Predictor, score_rows
+from minbert.tasks import Classes, Task
+from minbert.text.batches import texts_of
+from minbert.text.readers import read
+
+
+def the_task(model: Predictor, name: str) -> str:
+    """The task that is meant: the named one, or the only one.
+
+    Raises:
+        RunError: none is named and there are several, or there is none of that name.
+    """
+    if not name and len(model.tasks) > 1:
+        raise RunError(f"--task: expected one of {', '.join(model.tasks)}, found none; say which")
+    name = name or next(iter(model.tasks))
+    model.task(name)
+    return name
+
+
+def score_file(model: Predictor, name: str, file: Path, skip_bad: Path | None = None) -> dict[str, Any]:
+    """Every metric of the task's kind; for classes and yes/no also per class, and the confusion matrix.
+
+    Args:
+        model: the trained model.
+        name: of the task.
+        file: with the task's columns and labels.
+        skip_bad: where rejected rows go; None: a bad row is an error.
+
+    Raises:
+        DataError: every fault of the file, with its line, at once.
+    """
+    task = model.task(name)
+    examples = read(file, task.text, task.label, task.format, skip_bad)
+    parsed = [task.parse(example.label or "") for example in examples]
+    faults = [f"{file}:{e.line}: {p}" for e, p in zip(examples, parsed, strict=True) if isinstance(p, str)]
+    if faults or not examples:
+        raise DataError(faults or f"{file}: expected labelled rows, found none")
+    labels = task.tensor([label for label in parsed if not isinstance(label, str)])
+    columns = [[example.texts[i] for example in examples] for i in range(len(task.text))]
+    scores = score_rows(model.model, name, texts_of(columns, model.model.tokenizer))
+    found: dict[str, Any] = {"task": name, "kind": task.kind, "rows": len(examples), "metrics": task.scores(labels, scores)}
+    if task.kind != "rating":
+        found |= per_class(task, labels.numpy(), task.answers(scores))
+    return found
+
+
+def per_class(task: Task, labels: Any, answers: Any) -> dict[str, Any]:
+    """Precision, recall, F1 and rows of each class, and the confusion matrix (rows: labels, columns: answers)."""
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+    names = list(task.labels) if isinstance(task, Classes) else ["no", "yes"]
+    numbers = np.arange(len(names))
+    columns = precision_recall_fscore_support(labels, answers, labels=numbers, zero_division=0)
+    rows = {
+        name: dict(zip(("precision", "recall", "f1", "rows"), (float(column[i]) for column in columns), strict=True))
+        for i, name in enumerate(names)
+    }
+    return {"classes": rows, "confusion": confusion_matrix(labels, answers, labels=numbers).tolist()}
