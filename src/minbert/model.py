@@ -99,7 +99,9 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
     """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are."""
     (folder / "encoder").mkdir()
     save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS)
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS
+    )
     tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in model.tasks.items()}
     (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
 

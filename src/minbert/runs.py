@@ -64,7 +64,9 @@ class Run:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
-            raise RunError(f"{self.folder}: another process trains in this run; wait, or choose another --run") from None
+            raise RunError(
+                f"{self.folder}: another process trains in this run; wait, or choose another --run"
+            ) from None
         try:
             yield
         finally:

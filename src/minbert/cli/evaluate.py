@@ -14,7 +14,9 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     task: Annotated[str, typer.Option(help="Which task, for --input; may be left out if there is one.")] = "",
     input_: Annotated[Path | None, typer.Option("--input", help="New labelled data, with the task's columns.")] = None,
-    skip_bad: Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")] = None,
+    skip_bad: Annotated[
+        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:

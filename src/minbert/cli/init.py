@@ -21,11 +21,12 @@ def init(
     from minbert.errors import DataError, RecipeError
     from minbert.recipe.draft import draft
     from minbert.storage import write_text
-    from minbert.text.sniff import sniff
+    from minbert.text.sniff import TaskGuess, sniff
 
     if output.exists() and not force:
         raise RecipeError(f"{output}: is there already; choose another -o, or --force")
-    guesses, faults = [], []
+    guesses: list[TaskGuess] = []
+    faults: list[str] = []
     for file in files:
         try:
             guesses.append(sniff(file, [guess.name for guess in guesses]))

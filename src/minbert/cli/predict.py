@@ -16,8 +16,12 @@ def predict(
         Path | None,
         typer.Option("--input", help="CSV, TSV or JSONL with the task's columns. Default: lines on standard input."),
     ] = None,
-    output: Annotated[Path | None, typer.Option(help="CSV or JSONL to write. Default: lines on standard output.")] = None,
-    skip_bad: Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="CSV or JSONL to write. Default: lines on standard output.")
+    ] = None,
+    skip_bad: Annotated[
+        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
+    ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:
     """Predict for a file, or for lines on standard input (the two texts of a pair with a tab between).

@@ -12,12 +12,18 @@ from minbert.cli.errors import told
 def reproduce(
     rows: Annotated[str, typer.Option(help="Which rows of Table 1: 0-8, or 0,3,8.")] = "0-8",
     epochs: Annotated[int, typer.Option(min=0, help="Epochs of every stage. Default: the report's 10.")] = 0,
-    limit: Annotated[int, typer.Option(min=0, help="At most so many rows of train and dev per task. Default: all.")] = 0,
-    lr: Annotated[list[float] | None, typer.Option(help="Learning rate; several give several columns. Default: 1e-5.")] = None,
+    limit: Annotated[
+        int, typer.Option(min=0, help="At most so many rows of train and dev per task. Default: all.")
+    ] = 0,
+    lr: Annotated[
+        list[float] | None, typer.Option(help="Learning rate; several give several columns. Default: 1e-5.")
+    ] = None,
     encoder: Annotated[str, typer.Option(help="minilm, tiny, a folder, or owner/name@revision.")] = "minilm",
     seed: Annotated[int, typer.Option(min=0)] = 0,
     data: Annotated[Path | None, typer.Option(help="Folder with sst/, quora/, sts/. Default: MINBERT_DATA.")] = None,
-    runs: Annotated[Path, typer.Option(help="Where the runs go; finished rows are not run again.")] = Path("runs/reproduce"),
+    runs: Annotated[Path, typer.Option(help="Where the runs go; finished rows are not run again.")] = Path(
+        "runs/reproduce"
+    ),
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
 ) -> None:
     """Run the report's Table 1 row by row and print it beside the report's figures.
@@ -43,7 +49,13 @@ def reproduce(
             console.print(f"row {row}, lr {rate:g}: {run.folder}", markup=False)
             with Bar() as bar:
                 results[row] = train(
-                    settings.recipe(row), run.folder, data, device=device, resume=run.begun, listener=bar, with_floors=False
+                    settings.recipe(row),
+                    run.folder,
+                    data,
+                    device=device,
+                    resume=run.begun,
+                    listener=bar,
+                    with_floors=False,
                 )
         console.print(report_table(results, settings.name))
         columns[f"lr {rate:g}"] = results

@@ -19,10 +19,14 @@ def train(
     recipe: RECIPE,
     data: DATA = None,
     run: Annotated[Path | None, typer.Option(help="Where the run goes. Default: runs/<recipe>[-seed-k].")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Look at the data, time five steps, write nothing.")] = False,
-    skip_bad: Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")] = None,
+    skip_bad: Annotated[
+        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
+    ] = None,
     device: DEVICE = "auto",
 ) -> None:
     """Train what a recipe says, on all its tasks at once.
@@ -45,7 +49,9 @@ def train(
         for warning in found["warnings"]:
             console.print(f"note: {warning}", markup=False)
         machine = f"{found['device']}, {found['precision']}, {found['threads']} threads"
-        console.print(f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart")
+        console.print(
+            f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart"
+        )
         return
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
@@ -77,7 +83,9 @@ def show_run(folder: Path) -> None:
     times = read_lines(folder / "times.jsonl")
     if times:
         seconds = sum(line["seconds"] for line in times)
-        console.print(f"epochs took {seconds:,.0f} s; peak memory {max(line['peak_memory_mib'] for line in times):,} MiB")
+        console.print(
+            f"epochs took {seconds:,.0f} s; peak memory {max(line['peak_memory_mib'] for line in times):,} MiB"
+        )
     console.print(f"the run is in {folder}", markup=False)
     first = next(iter(metrics))
     console.print(f"next: minbert predict {folder} --task {first}   (one text a line on standard input)", markup=False)

@@ -8,4 +8,16 @@ from minbert.encoder.hardware import choose_precision, device_of, environment
 from minbert.encoder.pooling import Pooling
 from minbert.encoder.sources import Source, resolve
 
-__all__ = ["Bert", "BertConfig", "Encoder", "Pooling", "Source", "choose_precision", "device_of", "environment", "load_folder", "resolve", "save_folder"]
+__all__ = [
+    "Bert",
+    "BertConfig",
+    "Encoder",
+    "Pooling",
+    "Source",
+    "choose_precision",
+    "device_of",
+    "environment",
+    "load_folder",
+    "resolve",
+    "save_folder",
+]

@@ -90,7 +90,7 @@ class _Spread(torch.autograd.Function):
         return tokens.index_select(0, layout.spread)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         # A gather instead of autograd's scatter-add: each token has exactly one place of its own.
         return grad.index_select(0, ctx.layout.back), None
 
@@ -104,7 +104,7 @@ class _Collect(torch.autograd.Function):
         return places.index_select(0, layout.back)
 
     @staticmethod
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:  # type: ignore[override]
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None]:
         places = grad.new_zeros(len(ctx.layout.spread), *grad.shape[1:])
         return places.index_copy(0, ctx.layout.back, grad), None
 
@@ -125,7 +125,7 @@ def attend(query: Heads, key: Heads, value: Heads, layout: Layout, dropout: floa
     Source: Vaswani et al. 2017, equation 1.
     """
     if layout.padded:
-        query, key, value = (_Spread.apply(x, layout) for x in (query, key, value))
+        query, key, value = (_Spread.apply(x, layout) for x in (query, key, value))  # type: ignore[no-untyped-call]
     outputs = []
     for group in layout.groups:
         stop = group.start + group.count * group.length
@@ -135,7 +135,7 @@ def attend(query: Heads, key: Heads, value: Heads, layout: Layout, dropout: floa
         out = F.scaled_dot_product_attention(q, k, v, attn_mask=group.mask, dropout_p=dropout)
         outputs.append(out.transpose(1, 2).flatten(0, 1))
     places = torch.cat(outputs)
-    return _Collect.apply(places, layout) if layout.padded else places  # type: ignore[no-any-return]
+    return _Collect.apply(places, layout) if layout.padded else places  # type: ignore[no-untyped-call]
 
 
 class Attention(nn.Module):
@@ -156,8 +156,6 @@ class Attention(nn.Module):
 
     def forward(self, hidden: Hidden, layout: Layout) -> Hidden:
         """What each token gathers from its own sequence."""
-        q, k, v = (
-            part(hidden).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.value)
-        )
+        q, k, v = (part(hidden).unflatten(-1, (self.heads, -1)) for part in (self.query, self.key, self.value))
         mixed = attend(q, k, v, layout, self.share if self.training else 0.0)
         return self.output(mixed.flatten(1))  # type: ignore[no-any-return]

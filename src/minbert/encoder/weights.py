@@ -78,6 +78,8 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
             faults.append(f"{origin}: expected {name} {list(target.shape)} by config.json, found {list(tensor.shape)}")
         elif not given[key][1].is_floating_point():
             faults.append(f"{origin}: expected {given[key][0]} of a float type, found {given[key][1].dtype}")
+    for name in sorted(tensors.keys() - {name for name, _ in given.values()}):
+        faults.append(f"{origin}: expected {theirs(ours(name))} once, found {name} and {given[ours(name)][0]}")
     known = {*wanted, *(ours(name) for name in extras)}
     faults += [f"{origin}: unexpected tensor {name}" for key, (name, _) in sorted(given.items()) if key not in known]
     if faults:

@@ -56,21 +56,25 @@ def write_answers(found: Iterable[dict[str, Any]], task: Task, output: Path | No
     Returns:
         How many.
     """
-    count = 0
+    counted = itertools.count()
+    numbered = (answer for answer, _ in zip(found, counted, strict=False))
     if output is None:
-        for count, answer in enumerate(found, 1):
+        for answer in numbered:
             pipe.write("\t".join(str(answer[key]) for key in answer if key not in task.text) + "\n")
         pipe.flush()
-        return count
-    with atomic_file(output) as file:
-        if output.suffix.lower() in (".jsonl", ".ndjson"):
-            for count, answer in enumerate(found, 1):
-                file.write(json.dumps(answer, ensure_ascii=False) + "\n")
-        else:
-            writer: csv.DictWriter[str] | None = None
-            for count, answer in enumerate(found, 1):
-                if writer is None:
-                    writer = csv.DictWriter(file, list(answer), delimiter="\t" if output.suffix == ".tsv" else ",")
-                    writer.writeheader()
-                writer.writerow(answer)
-    return count
+    else:
+        with atomic_file(output) as file:
+            _write(numbered, output.suffix.lower(), file)
+    return next(counted)
+
+
+def _write(found: Iterable[dict[str, Any]], suffix: str, file: IO[str]) -> None:
+    if suffix in (".jsonl", ".ndjson"):
+        file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in found)
+        return
+    writer: csv.DictWriter[str] | None = None
+    for answer in found:
+        if writer is None:
+            writer = csv.DictWriter(file, list(answer), delimiter="\t" if suffix == ".tsv" else ",")
+            writer.writeheader()
+        writer.writerow(answer)

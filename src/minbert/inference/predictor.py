@@ -141,5 +141,7 @@ def load(run: str | Path, device: str = "auto", precision: Precision = "auto") -
     if best.exists() or (folder / ".best.old").exists():
         folder = best
     elif not (folder / "model.json").exists():
-        raise RunError(f"{folder}: expected a checkpoint, found none yet; finish the run with `minbert train ... --resume`")
+        raise RunError(
+            f"{folder}: expected a checkpoint, found none yet; finish the run with `minbert train ... --resume`"
+        )
     return Predictor(load_model(folder).to(device_of(device)), precision)

@@ -16,14 +16,15 @@ class MultipleNegativesRanking(Loss):
     """`-mean_i (s cos(a_i, b_i) - log sum_j exp(s cos(a_i, b_j)))` over the positive pairs of the batch.
 
     Attributes:
-        scale: s, above 0. At 1, with 32 pairs, cosines of .8 and .6 give the partner a probability of .038; at 20, .638.
+        scale: s, above 0. With 32 pairs, cosines of .8 and .6 give the partner a probability of .038 at
+            1 and of .638 at 20.
         positive: ratings from here on count as positive, in the file's own units; None: the top fifth of the range.
             Yes/no tasks: the yes pairs.
         symmetric: whether b must find a as well; the mean of both directions.
 
     Source: Henderson et al. 2017, section 4.4; the report, equation 3.
-    Deviates: the report's `S(x_i - y_i)` is `S(x_i, y_i)`, and its sign is turned round (it is to be made small). A text
-    of the batch that equals a_i or b_i, or is the partner of one that equals a_i, is no negative and is masked.
+    Deviates: the report's `S(x_i - y_i)` is `S(x_i, y_i)`, and its sign is turned round (it is to be made small). A
+    text of the batch that equals a_i or b_i, or is the partner of one that equals a_i, is no negative and is masked.
     """
 
     kinds = frozenset({"yes_no", "rating"})

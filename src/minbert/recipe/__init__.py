@@ -1,8 +1,9 @@
 """One frozen value is one run; TOML in, TOML out."""
 
-from minbert.recipe.reading import check_recipe, find_recipe, load_recipe, merge_tables, parse_set
+from minbert.recipe.reading import check_recipe, load_recipe
 from minbert.recipe.schema import EncoderSpec, Recipe, Select
 from minbert.recipe.stage import Stage
+from minbert.recipe.toml import find_recipe, line_of, merge_tables, parse_set
 
 __all__ = [
     "EncoderSpec",
@@ -11,6 +12,7 @@ __all__ = [
     "Stage",
     "check_recipe",
     "find_recipe",
+    "line_of",
     "load_recipe",
     "merge_tables",
     "parse_set",

@@ -17,7 +17,9 @@ def draft(guesses: Sequence[TaskGuess], folder: Path) -> str:
         folder: where the recipe will stand; the files are named relative to it.
     """
     document = tomlkit.document()
-    document.add(tomlkit.comment("Guessed from the data: check columns, kinds and ranges. docs/recipe.md has all keys."))
+    document.add(
+        tomlkit.comment("Guessed from the data: check columns, kinds and ranges. docs/recipe.md has all keys.")
+    )
     tasks = tomlkit.table(is_super_table=True)
     for guess in guesses:
         task = tomlkit.table()

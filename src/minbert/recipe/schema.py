@@ -1,14 +1,18 @@
 """A recipe: one frozen value is one run."""
 
 import hashlib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from minbert.encoder import Pooling
+from minbert.errors import RecipeError
+from minbert.recipe.faults import placed, said_of
 from minbert.recipe.stage import Stage
+from minbert.recipe.toml import Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask
 from minbert.tasks.task import NAME
 from minbert.values import Value
@@ -42,7 +46,7 @@ class Select(Value):
     """
 
     kind: Literal["mean", "mean_norm"] = "mean"
-    weights: dict[str, Annotated[float, Field(ge=0)]] = {}
+    weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     on: Literal["dev"] | Annotated[float, Field(gt=0, lt=1)] = "dev"
 
 
@@ -63,9 +67,48 @@ class Recipe(Value):
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
     encoder: EncoderSpec = EncoderSpec()
     tasks: dict[str, AnyTask] = Field(min_length=1)
-    stages: dict[str, Stage] = {"train": Stage()}
+    stages: dict[str, Stage] = Field(default={"train": Stage()})
     select: Select = Select()
     folder: Path = Field(default=Path(), exclude=True)
+
+    @classmethod
+    def load(cls, name: str | Path, sets: Sequence[str] = ()) -> "Recipe":
+        """Reads a recipe.
+
+        Args:
+            name: a TOML file, or the name of a recipe in the package (`quick`, `report/row-3`).
+            sets: assignments such as `stages.train.lr=3e-5`, applied last.
+
+        Raises:
+            RecipeError: every fault with file and line, at once.
+        """
+        path = find_recipe(name)
+        table, chain = read_extended(path, ())
+        for assignment in sets:
+            merge_tables(table, parse_set(assignment))
+        return cls.check(table, path.parent, chain)
+
+    @classmethod
+    def check(cls, table: Table, folder: Path, chain: Sequence[Path] = ()) -> "Recipe":
+        """A recipe from a table.
+
+        Args:
+            table: as TOML gives it, without `extends`.
+            folder: what paths in it are relative to.
+            chain: the files it came from, for the lines in errors.
+
+        Raises:
+            RecipeError: every fault, at once.
+        """
+        texts = [(path, path.read_text(encoding="utf-8")) for path in chain]
+        try:
+            recipe = cls.model_validate({**table, "folder": folder})
+        except ValidationError as fault:
+            raise RecipeError([placed(texts, path, said) for path, said in said_of(fault, table)]) from None
+        misfits = recipe.faults()
+        if misfits:
+            raise RecipeError([placed(texts, path, said) for path, said in misfits])
+        return recipe
 
     def faults(self) -> list[tuple[str, str]]:
         """What does not fit together: (path, expected, found, remedy)."""

@@ -30,9 +30,7 @@ def _part(name: str) -> str:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
-Update = Annotated[
-    tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)
-]
+Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
 class Stage(Value):
@@ -64,7 +62,7 @@ class Stage(Value):
     lr: Rate = 5e-5
     head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
-    losses: dict[str, Losses] = {}
+    losses: dict[str, Losses] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
     merge: AnyMerge = Sum()
@@ -95,15 +93,17 @@ class Stage(Value):
             if isinstance(value, dict):
                 found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
         for name, losses in self.losses.items():
-            found += [(f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])]
+            found += [
+                (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
+            ]
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
         if not self.merge.plain and len(self.trained(tasks)) > 1 and reason:
             found.append(
                 (
                     "merge",
-                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task in every "
-                    'step it changes nothing; set batches_per_step to the number of tasks and mixture = "round_robin"',
+                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task in "
+                    'every step it changes nothing; set batches_per_step to the number of tasks and mixture = "round_robin"',
                 )
             )
         return found

@@ -32,7 +32,7 @@ EXPECTED: dict[str, tuple[float, ...]] = {
     "6": (0.975, 0.507, 0.749, 0.736, 0.441, 0.459, 0.567),
     "7": (0.996, 0.505, 0.813, 0.761, 0.608, 0.571, 0.612),
 }
-"""The report's figures: BERT-base, ten epochs, one seed. It has no row for surgery, and none for the encoder as found."""
+"""The report's figures: BERT-base, ten epochs, one seed. It has no row for surgery or for the encoder as found."""
 
 
 def figures(result: Result) -> list[float | None]:

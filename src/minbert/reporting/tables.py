@@ -10,9 +10,17 @@ Result = dict[str, Any]
 
 def table(title: str, columns: list[str], rows: list[list[str]], caption: str = "") -> Table:
     """A plain table: the first column left, the others right."""
-    made = Table(title=title, caption=caption or None, box=box.SIMPLE_HEAD, title_justify="left", caption_justify="left")
+    made = Table(
+        title=title or None,
+        caption=caption or None,
+        box=box.SIMPLE_HEAD,
+        title_justify="left",
+        caption_justify="left",
+        collapse_padding=True,
+        pad_edge=False,
+    )
     for number, name in enumerate(columns):
-        made.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0)
+        made.add_column(name, justify="left" if number == 0 else "right", no_wrap=False, min_width=5)
     for row in rows:
         made.add_row(*row)
     return made
@@ -49,10 +57,14 @@ def result_notes(result: Result) -> list[str]:
     """The lines below the final table."""
     lines = []
     if "raw" in result:
-        lines.append(f"mean of dev: raw {result['raw']:.3f} (norm, with (r + 1) / 2 for correlations: {result['norm']:.3f})")
+        lines.append(
+            f"mean of dev: raw {result['raw']:.3f} (norm, with (r + 1) / 2 for correlations: {result['norm']:.3f})"
+        )
     best = result["best"]
     if best.get("epoch"):
-        lines.append(f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {result['selected_on']}; seed {result['seed']}")
+        lines.append(
+            f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {result['selected_on']}; seed {result['seed']}"
+        )
     lines += [
         f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"
         for name, task in result["tasks"].items()
@@ -89,10 +101,15 @@ def dry_tables(found: Result) -> list[Table]:
         train = sum(task["classes"].values())
         shares = ", ".join(f"{label} {count / train:.0%}" for label, count in list(task["classes"].items())[:8])
         more = f" and {len(task['classes']) - 8} more" if len(task["classes"]) > 8 else ""
-        sizes = " / ".join(f"{task['rows'].get(split, 0):,}" for split in ("train", "select", "dev") if split in task["rows"])
+        sizes = " / ".join(
+            f"{task['rows'].get(split, 0):,}" for split in ("train", "select", "dev") if split in task["rows"]
+        )
         content = shares + more if shares else f"mean {task['mean']:.2f}"
         rows.append([name, task["kind"], sizes, content, f"{task['cut']:,}", f"{task['leaked']:,}"])
     sizes = "train / select / dev" if any("select" in t["rows"] for t in found["tasks"].values()) else "train / dev"
     data = table("", ["task", "kind", f"rows {sizes}", "classes", "texts cut", "dev rows in train"], rows)
-    steps = [[name, f"{s['steps']:,}", ", ".join(f"{t} {n:,}" for t, n in s["rows"].items())] for name, s in found["stages"].items()]
+    steps = [
+        [name, f"{s['steps']:,}", ", ".join(f"{t} {n:,}" for t, n in s["rows"].items())]
+        for name, s in found["stages"].items()
+    ]
     return [data, table("", ["stage", "steps", "rows an epoch"], steps)]

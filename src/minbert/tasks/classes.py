@@ -36,7 +36,9 @@ class Classes(Task):
     def parse(self, label: str) -> float | str:
         if label in self.labels:
             return float(self.labels.index(label))
-        return f"expected a class of {self.label!r} that train has, found {label!r}; {nearest(label, list(self.labels))}"
+        return (
+            f"expected a class of {self.label!r} that train has, found {label!r}; {nearest(label, list(self.labels))}"
+        )
 
     def tensor(self, labels: Sequence[float]) -> Tensor:
         return torch.tensor([int(label) for label in labels])

@@ -106,7 +106,7 @@ def load_task(
     if faults:
         raise DataError(faults)
     small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
-    if small or learned.kind == "classes" and learned.outputs < 2:
+    if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
     remarks: list[str] = []
     if isinstance(task.dev, float):
@@ -144,7 +144,7 @@ def _hold(splits: dict[str, Split], split: str, share: float, seed: int, name: s
             f"{len(train):,} rows hang together through equal texts; name a file for {split}"
         )
     if got < 0.8 * share:
-        remarks.append(f"{split}: {got:.1%} of train, not {share:.1%}: the other rows hang together through equal texts")
+        remarks.append(
+            f"{split}: {got:.1%} of train, not {share:.1%}: the other rows hang together through equal texts"
+        )
     splits[split], splits["train"] = train.rows(held), train.rows(~held)
-
-

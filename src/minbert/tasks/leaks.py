@@ -33,4 +33,5 @@ def transitive(dev: Columns, dev_yes: Mask, train: Columns, train_yes: Mask) -> 
     def follows(a: str, b: str) -> bool:
         return a in numbers and b in numbers and bool(cluster[numbers[a]] == cluster[numbers[b]])
 
-    return dev_yes & np.array([follows(*row) for row in zip(*dev, strict=True)], dtype=bool)
+    found: Mask = dev_yes & np.array([follows(*row) for row in zip(*dev, strict=True)], dtype=bool)
+    return found

@@ -53,7 +53,9 @@ class Rating(Task):
             number = math.nan
         if low <= number <= high:
             return number
-        return f"expected a number from {low:g} to {high:g} in {self.label!r}, found {label!r}; check `range` or the row"
+        return (
+            f"expected a number from {low:g} to {high:g} in {self.label!r}, found {label!r}; check `range` or the row"
+        )
 
     def tensor(self, labels: Sequence[float]) -> Tensor:
         return torch.tensor(labels, dtype=torch.float32)

@@ -25,7 +25,8 @@ def components(columns: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
     starts = np.tile(np.arange(rows), len(columns))
     size = rows + len(numbers)
     graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (starts, ends)), shape=(size, size))
-    return connected_components(graph, directed=False)[1][:rows].astype(np.int64)
+    found: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1][:rows].astype(np.int64)
+    return found
 
 
 def strata_of(labels: Tensor, bins: int = 5) -> npt.NDArray[np.int64]:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minbert.randomness import generator
 from minbert.text.packed import Packed, pack
-from minbert.text.tokenizer import TokenTable, Tokenizer
+from minbert.text.tokenizer import Tokenizer, TokenTable
 
 Rows = npt.NDArray[np.int64]
 
@@ -65,7 +65,8 @@ class Texts:
 
     def lengths(self) -> Rows:
         """Ids per row, all its texts together."""
-        return np.sum([table.lengths for table in self.tables], axis=0)
+        total: Rows = np.sum([table.lengths for table in self.tables], axis=0)
+        return total
 
     def cuts(self, forms: Forms) -> int:
         """How many sequences are over the limit in these forms."""
@@ -96,7 +97,8 @@ def texts_of(columns: Sequence[Sequence[str]], tokenizer: Tokenizer) -> Texts:
 def shuffled(pool: Rows, seed: int, *names: str | int) -> Rows:
     """The rows of `pool` in the random order that the names stand for."""
     order = torch.randperm(len(pool), generator=generator(seed, *names)).numpy()
-    return pool[order]
+    found: Rows = pool[order]
+    return found
 
 
 def epoch_rows(pool: Rows, samples: int, epoch: int, draw: str, seed: int, *names: str | int) -> Rows:

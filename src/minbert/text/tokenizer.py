@@ -15,7 +15,7 @@ from tokenizers import Tokenizer as Backend
 from tokenizers import normalizers, pre_tokenizers, processors
 from tokenizers.models import WordPiece
 
-from minbert.errors import WeightsError
+from minbert.errors import DataError, WeightsError
 
 Array = npt.NDArray[np.int64]
 
@@ -76,10 +76,19 @@ class Tokenizer:
         self.pair = _probe(backend, 2)
 
     def table(self, texts: Sequence[str], chunk: int = 8192) -> TokenTable:
-        """The ids of each text, uncut and without special tokens. Uses all threads."""
+        """The ids of each text, uncut and without special tokens. Uses all threads.
+
+        Raises:
+            DataError: what is no text: no string, or half of a surrogate pair in it.
+        """
         rows: list[Sequence[int]] = []
         for start in range(0, len(texts), chunk):
-            batch = self.backend.encode_batch_fast(list(texts[start : start + chunk]), add_special_tokens=False)
+            part = list(texts[start : start + chunk])
+            try:
+                batch = self.backend.encode_batch_fast(part, add_special_tokens=False)
+            except TypeError as fault:
+                odd = [text for text in part if not _is_text(text)]
+                raise DataError([f"expected text in UTF-8, found {text!r:.60}; repair it" for text in odd]) from fault
             rows.extend(encoding.ids for encoding in batch)
         return TokenTable(rows)
 
@@ -100,11 +109,16 @@ class Tokenizer:
 
     def words(self, ids: Sequence[int]) -> list[str]:
         """The pieces that the ids stand for."""
-        return [self.backend.id_to_token(int(i)) for i in ids]
+        return [self.backend.id_to_token(int(i)) or "" for i in ids]
 
     def save(self, path: Path) -> None:
         """Writes `tokenizer.json`."""
-        self.backend.save(str(path))
+        # Written here and not by the library, whose error for a full disk is no OSError.
+        path.write_text(self.backend.to_str(pretty=True), encoding="utf-8")
+
+
+def _is_text(text: object) -> bool:
+    return isinstance(text, str) and not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def cut(lengths: Sequence[int], room: int) -> list[int]:
@@ -121,7 +135,7 @@ def cut(lengths: Sequence[int], room: int) -> list[int]:
 
 def _probe(backend: Backend, texts: int) -> Template:
     """Asks the tokenizer for one text or a pair, and reads off what it put around and between."""
-    encoding = backend.encode("a", *["a"] * (texts - 1), add_special_tokens=True)
+    encoding = backend.encode("a") if texts == 1 else backend.encode("a", "a")
     ids, types, sequences = encoding.ids, encoding.type_ids, encoding.sequence_ids
     special = encoding.special_tokens_mask
     gaps: list[list[tuple[int, int]]] = [[]]
@@ -162,7 +176,9 @@ def load_tokenizer(file: Path, max_tokens: int, lowercase: bool | None = None) -
 
 def _from_vocabulary(file: Path, lowercase: bool | None) -> Backend:
     """The tokenizer of BERT over a list of pieces, one a line."""
-    vocabulary = {piece: i for i, piece in enumerate(file.read_text(encoding="utf-8").splitlines())}
+    # Not splitlines: it would also cut at U+2028 and its like, which are pieces of multilingual vocabularies.
+    pieces = file.read_text(encoding="utf-8").removesuffix("\n").split("\n")
+    vocabulary = {piece: i for i, piece in enumerate(pieces)}
     config = file.with_name("tokenizer_config.json")
     if lowercase is None:
         lowercase = json.loads(config.read_text()).get("do_lower_case", True) if config.exists() else True

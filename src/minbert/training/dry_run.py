@@ -31,7 +31,9 @@ def dry_run(setup: Setup) -> dict[str, Any]:
     warnings = list(setup.remarks)
     for name, plan in plans.items():
         if plan.steps < FEW_STEPS:
-            warnings.append(f"stage {name!r} has only {plan.steps} steps; more epochs, or smaller batches, may do better")
+            warnings.append(
+                f"stage {name!r} has only {plan.steps} steps; more epochs, or smaller batches, may do better"
+            )
     rate = seconds_per_work(setup, plans)
     return {
         "tasks": {name: _task(setup, name, plans) for name in setup.data},

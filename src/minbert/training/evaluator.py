@@ -114,7 +114,9 @@ def evaluate(
     found = {}
     for task in setup.model.tasks:
         rows, texts = sample(setup, task, split, most or len(setup.data[task].splits[split]))
-        scored = by_head(setup, task, rows, texts, advance) if task in heads else by_embedding(setup, task, rows, advance)
+        scored = (
+            by_head(setup, task, rows, texts, advance) if task in heads else by_embedding(setup, task, rows, advance)
+        )
         if scored is not None:
             found[task] = scored.metrics()
     return found

@@ -96,7 +96,9 @@ def digest(model: MultiTaskModel) -> str:
 
 
 @torch.no_grad()
-def encode(setup: Setup, task: str, rows: Rows, forms: Forms, advance: Advance) -> tuple[Tensor | None, tuple[Tensor, ...]]:
+def encode(
+    setup: Setup, task: str, rows: Rows, forms: Forms, advance: Advance
+) -> tuple[Tensor | None, tuple[Tensor, ...]]:
     """The pooled vectors of rows, as a table over all rows of train; other rows are NaN."""
     texts, model = setup.texts[task, "train"], setup.model
     order = rows[np.argsort(texts.lengths()[rows], kind="stable")]

@@ -56,7 +56,9 @@ class StagePlan:
 
     def __init__(self, name: str, stage: Stage, data: dict[str, TaskData], seed: int) -> None:
         self.name, self.stage, self.seed = name, stage, seed
-        self.tasks = {task: self._plan(task, data[task]) for task in stage.trained({t: d.task for t, d in data.items()})}
+        self.tasks = {
+            task: self._plan(task, data[task]) for task in stage.trained({t: d.task for t, d in data.items()})
+        }
 
     def _plan(self, name: str, data: TaskData) -> TaskPlan:
         losses = self.stage.losses_of(name, data.task)

@@ -57,7 +57,12 @@ def rows_of(text: str) -> list[str]:
     found: list[str] = []
     for part in text.split(","):
         first, _, last = part.strip().partition("-")
-        if not first.isdigit() or (last and not last.isdigit()) or int(last or first) > 8 or int(last or first) < int(first):
+        if (
+            not first.isdigit()
+            or (last and not last.isdigit())
+            or int(last or first) > 8
+            or int(last or first) < int(first)
+        ):
             raise RecipeError(f"--rows {text}: expected numbers from 0 to 8 such as 0-3,8, found {part.strip()!r}")
         numbers = range(int(first), int(last or first) + 1)
         found += [row for row in ROWS if int(row[0]) in numbers and row not in found]

@@ -5,7 +5,7 @@ from typing import Any
 
 from minbert.model import load_model
 from minbert.runs import Run, read_lines
-from minbert.training.evaluator import by_embedding, by_head, means, sample
+from minbert.training.evaluator import Scored, by_embedding, by_head, means, sample
 from minbert.training.setup import Setup
 
 TRAIN_ROWS = 5000
@@ -55,8 +55,8 @@ def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> dict[str,
     train, train_texts = sample(setup, name, "train", TRAIN_ROWS)
     alone = by_embedding(setup, name, dev, advance)
     if trained:
-        scored = by_head(setup, name, dev, texts, advance)
-        on_train = by_head(setup, name, train, train_texts, advance)
+        scored: Scored | None = by_head(setup, name, dev, texts, advance)
+        on_train: Scored | None = by_head(setup, name, train, train_texts, advance)
     else:
         scored, on_train = alone, by_embedding(setup, name, train, advance)
     leaked = data.leaked("dev")

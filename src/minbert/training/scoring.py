@@ -46,7 +46,12 @@ def score_file(model: Predictor, name: str, file: Path, skip_bad: Path | None = 
     labels = task.tensor([label for label in parsed if not isinstance(label, str)])
     columns = [[example.texts[i] for example in examples] for i in range(len(task.text))]
     scores = score_rows(model.model, name, texts_of(columns, model.model.tokenizer))
-    found: dict[str, Any] = {"task": name, "kind": task.kind, "rows": len(examples), "metrics": task.scores(labels, scores)}
+    found: dict[str, Any] = {
+        "task": name,
+        "kind": task.kind,
+        "rows": len(examples),
+        "metrics": task.scores(labels, scores),
+    }
     if task.kind != "rating":
         found |= per_class(task, labels.numpy(), task.answers(scores))
     return found

@@ -44,7 +44,9 @@ class Setup:
     def record(self) -> dict[str, Any]:
         """What `run.json` says: what the result depends on besides the recipe."""
         files = {
-            name: {split: [{"path": str(p), "sha256": digest_of(p)} for p in paths] for split, paths in data.files.items()}
+            name: {
+                split: [{"path": str(p), "sha256": digest_of(p)} for p in paths] for split, paths in data.files.items()
+            }
             for name, data in self.data.items()
         }
         rows = {name: {split: len(s) for split, s in data.splits.items()} for name, data in self.data.items()}
@@ -62,7 +64,12 @@ def own_methods(recipe: Recipe) -> dict[str, str]:
     """Methods that were given from Python and are not minbert's: their class, by stage and key."""
     found = {}
     for name, stage in recipe.stages.items():
-        values = {"merge": stage.merge, "mixture": stage.mixture, "schedule": stage.schedule, "optimizer": stage.optimizer}
+        values = {
+            "merge": stage.merge,
+            "mixture": stage.mixture,
+            "schedule": stage.schedule,
+            "optimizer": stage.optimizer,
+        }
         for key, value in values.items():
             if not type(value).__module__.startswith("minbert."):
                 found[f"stages.{name}.{key}"] = f"{type(value).__module__}.{type(value).__qualname__}"
@@ -95,7 +102,9 @@ class Finder:
             if (folder / name).is_file():
                 return folder / name
         places = " or ".join(str(folder) for folder in self.folders)
-        raise DataError(f"{name}: expected a file in {places}, found none; say where the data is with --data or MINBERT_DATA")
+        raise DataError(
+            f"{name}: expected a file in {places}, found none; say where the data is with --data or MINBERT_DATA"
+        )
 
 
 def load_data(recipe: Recipe, data: Path | None = None, skip_bad: Path | None = None) -> dict[str, TaskData]:
@@ -106,7 +115,8 @@ def load_data(recipe: Recipe, data: Path | None = None, skip_bad: Path | None = 
     """
     find = finder(recipe, data)
     share = 0.0 if recipe.select.on == "dev" else float(recipe.select.on)
-    loaded, faults = {}, []
+    loaded: dict[str, TaskData] = {}
+    faults: list[str] = []
     for name, task in recipe.tasks.items():
         try:
             loaded[name] = load_task(name, task, find, recipe.seed, share, skip_bad)
@@ -156,7 +166,11 @@ def set_up(
         for name, data in rows.items()
         for split, part in data.splits.items()
     }
-    remarks = [f"encoder {source.name}: {remark}" for remark in loaded.remarks if "pooler" not in remark or recipe_uses_pooler(recipe)]
+    remarks = [
+        f"encoder {source.name}: {remark}"
+        for remark in loaded.remarks
+        if "pooler" not in remark or recipe_uses_pooler(recipe)
+    ]
     remarks += [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
     return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks))
 

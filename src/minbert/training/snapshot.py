@@ -47,7 +47,10 @@ def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: 
         optimizer: its memory; None between stages.
         merge: the memory of the merge: tensors and plain values.
     """
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()}, folder / "model.safetensors")
+    save_file(
+        {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()},
+        folder / "model.safetensors",
+    )
     ages, tensors = {}, {}
     for name, parameter in model.named_parameters():
         state = optimizer.state.get(parameter) if optimizer else None

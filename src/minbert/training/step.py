@@ -68,7 +68,7 @@ class Stepper:
             mine = [slot for slot in slots if slot.task == task]
             for micro, slot in enumerate(mine):
                 loss = self._loss(number, micro, slot)
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
                 losses.append((task, float(loss.detach())))
             if not self.stage.merge.plain:
                 rows.take()
@@ -89,7 +89,7 @@ class Stepper:
         if not torch.isfinite(total):
             raise TrainingError(
                 f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total)}; "
-                "a lower lr, or precision = \"float32\", is the usual remedy"
+                'a lower lr, or precision = "float32", is the usual remedy'
             )
         return total  # type: ignore[no-any-return]
 

@@ -113,7 +113,9 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
     if not same:
         raise RunError(f"{folder}: holds a run of another recipe; choose another --run, or remove the folder")
     if run.finished:
-        raise RunError(f"{folder}: this run is finished; see it with `minbert evaluate {folder}`, or choose another --run")
+        raise RunError(
+            f"{folder}: this run is finished; see it with `minbert evaluate {folder}`, or choose another --run"
+        )
     if not resume:
         raise RunError(f"{folder}: holds this run, unfinished; go on with --resume, or choose another --run")
 
@@ -126,11 +128,15 @@ def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
     """
     now = setup.record()
     if record["files"] != now["files"] and _digests(record) != _digests(now):
-        raise RunError(f"the data files are not those with which the run began; choose another --run")
+        raise RunError("the data files are not those with which the run began; choose another --run")
     if record["encoder"]["sha256"] != now["encoder"]["sha256"]:
         raise RunError("the encoder's weights are not those with which the run began; choose another --run")
     present = environment(setup.device, setup.precision)
-    other = [f"{key} {value} (was {record['environment'].get(key)})" for key, value in present.items() if value != record["environment"].get(key)]
+    other = [
+        f"{key} {value} (was {record['environment'].get(key)})"
+        for key, value in present.items()
+        if value != record["environment"].get(key)
+    ]
     if other:
         listener.say(f"resuming, but not exact: {', '.join(other)}")
 

@@ -6,9 +6,7 @@ from minbert.recipe import Stage
 from minbert.training.setup import Setup
 
 
-def trainable(
-    setup: Setup, stage: Stage, tasks: list[str]
-) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
+def trainable(setup: Setup, stage: Stage, tasks: list[str]) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
     """The parameters that a stage trains: shared ones, and those of each task's head. All others are frozen."""
     model = setup.model
     model.requires_grad_(False)

@@ -11,7 +11,7 @@ from typing import Any
 from minbert.errors import MinbertError
 from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
-from minbert.optimizer import AdamW, AdamWSpec
+from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
 from minbert.runs import Journal, Run
 from minbert.training.evaluator import correlations, evaluate, means
@@ -44,9 +44,7 @@ class Trainer:
         snapshot_seconds: the least time between two snapshots.
     """
 
-    def __init__(
-        self, setup: Setup, run: Run, listener: Listener, snapshot_seconds: float = SNAPSHOT_SECONDS
-    ) -> None:
+    def __init__(self, setup: Setup, run: Run, listener: Listener, snapshot_seconds: float = SNAPSHOT_SECONDS) -> None:
         self.setup, self.run, self.listener = setup, run, listener
         self.snapshot_seconds = snapshot_seconds
         self.place = Place()
@@ -159,7 +157,11 @@ class Trainer:
         select, tasks = self.setup.recipe.select, self.setup.model.tasks
         chosen = {name: scores[name][tasks[name].scored_by] for name in tasks if name in self.trained}
         weights = {name: select.weights.get(name, 1.0) for name in chosen}
-        mapped = {n: norm_mean({n: s}, correlations(tasks)) for n, s in chosen.items()} if select.kind == "mean_norm" else chosen
+        mapped = (
+            {n: norm_mean({n: s}, correlations(tasks)) for n, s in chosen.items()}
+            if select.kind == "mean_norm"
+            else chosen
+        )
         total = sum(weights.values())
         return raw_mean({n: s * weights[n] * len(mapped) / total for n, s in mapped.items()}) if total else 0.0
 

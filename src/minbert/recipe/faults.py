@@ -1,0 +1,66 @@
+"""What is wrong with a recipe, with file and line."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from minbert.recipe.toml import Table, line_of
+
+Texts = Sequence[tuple[Path, str]]
+
+
+def said_of(fault: ValidationError, table: Table) -> list[tuple[str, str]]:
+    """Pydantic's errors as (path, expected and found), each once."""
+    # A table by task, where one number may stand as well, is also reported as "no number": that is left out.
+    errors = [
+        e for e in fault.errors() if not (isinstance(e["input"], dict) and e["type"] in ("int_type", "float_type"))
+    ]
+    return sorted({(_path(error["loc"], table), _said(error)) for error in errors})
+
+
+def _path(location: tuple[int | str, ...], table: Table) -> str:
+    """Pydantic's location as a dotted path: the tags of unions are left out."""
+    parts: list[str] = []
+    value: Any = table
+    for step in location:
+        if isinstance(value, dict) and step in value:
+            value = value[step]
+            parts.append(str(step))
+        elif isinstance(step, int):
+            value = value[step] if isinstance(value, list) and step < len(value) else None
+        elif step == location[-1] and not _is_tag(str(step), value):
+            parts.append(str(step))
+    return ".".join(parts) or "recipe"
+
+
+def _is_tag(step: str, value: Any) -> bool:
+    kind = value.get("kind") if isinstance(value, dict) else value
+    return step == kind or not re.fullmatch(r"[a-z_]+", step) or step in ("int", "float", "str", "dict", "tuple")
+
+
+def _said(error: Any) -> str:
+    """What pydantic found, as expected / found."""
+    given = error["input"]
+    if error["type"] == "extra_forbidden":
+        return "expected no such key: see the table of keys in docs/recipe.md"
+    if error["type"] == "missing":
+        return "expected this key, found none; it is required"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    message = message[0].lower() + message[1:]
+    if "found" in message or error["type"] == "family":
+        return message
+    return f"{message}, found {given!r:.60}"
+
+
+def placed(texts: Texts, path: str, said: str) -> str:
+    """The fault with file and line, if a file has the path."""
+    for depth in range(path.count(".") + 1, 0, -1):
+        prefix = path.split(".")[:depth]
+        for file, text in texts:
+            line = line_of(text, prefix)
+            if line:
+                return f"{file}:{line}: {path}: {said}"
+    return f"{texts[0][0]}: {path}: {said}" if texts else f"{path}: {said}"

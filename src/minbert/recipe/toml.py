@@ -1,0 +1,103 @@
+"""From TOML files to one table: `extends`, `--set`, and where a path stands in a file."""
+
+import re
+import tomllib
+from collections.abc import Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from minbert.errors import RecipeError
+from minbert.values import nearest
+
+Table = dict[str, Any]
+
+
+def find_recipe(name: str | Path) -> Path:
+    """The file of a recipe: a path, or the name of one in the package (`quick`, `report/row-3`).
+
+    Raises:
+        RecipeError: neither.
+    """
+    path = Path(name)
+    if path.is_file():
+        return path
+    packaged = Path(str(resources.files("minbert") / "recipes"))
+    inside = packaged / f"{str(name).removesuffix('.toml')}.toml"
+    if inside.is_file():
+        return inside
+    known = sorted(str(file.relative_to(packaged).with_suffix("")) for file in packaged.rglob("*.toml"))
+    raise RecipeError(
+        f"recipe {str(name)!r}: expected a file or a name in the package, found neither; {nearest(str(name), known)}"
+    )
+
+
+def parse_set(assignment: str) -> Table:
+    """`a.b=value` as nested tables; the value is TOML, or else a plain string.
+
+    Raises:
+        RecipeError: no `=`, or no path before it.
+    """
+    path, sign, value = assignment.partition("=")
+    if not sign or not re.fullmatch(r"[\w-]+(\.[\w-]+)*", path.strip()):
+        raise RecipeError(f"--set {assignment}: expected path=value, for example stages.train.lr=3e-5")
+    try:
+        parsed = tomllib.loads(f"x = {value.strip()}")["x"]
+    except tomllib.TOMLDecodeError:
+        parsed = value.strip()
+    for key in reversed(path.strip().split(".")):
+        parsed = {key: parsed}
+    assert isinstance(parsed, dict)
+    return parsed
+
+
+def merge_tables(base: Table, over: Table) -> None:
+    """Lays `over` on `base`: tables merge; a table with a `kind`, a list or a plain value replaces."""
+    for key, value in over.items():
+        if isinstance(value, dict) and "kind" not in value and isinstance(base.get(key), dict):
+            merge_tables(base[key], value)
+        else:
+            base[key] = value
+
+
+def read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[Table, list[Path]]:
+    """A file's table laid on the one it extends; and the files, nearest first."""
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: extends itself, by way of {' -> '.join(str(p) for p in seen)}")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8"))
+    except tomllib.TOMLDecodeError as fault:
+        line = re.search(r"line (\d+)", str(fault))
+        raise RecipeError(f"{path}:{line.group(1) if line else 1}: expected TOML, found: {fault}") from None
+    except (OSError, UnicodeDecodeError) as fault:
+        raise RecipeError(f"{path}: expected a TOML file in UTF-8, found what cannot be read ({fault})") from None
+    parent = table.pop("extends", None)
+    if parent is None:
+        return table, [path]
+    target = path.parent / str(parent)
+    base, chain = read_extended(target if target.is_file() else find_recipe(str(parent)), (*seen, path.resolve()))
+    merge_tables(base, table)
+    return base, [path, *chain]
+
+
+def line_of(text: str, path: Sequence[str]) -> int:
+    """The line on which a dotted path is set in a TOML text; 0 if it is not."""
+    table: list[str] = []
+    for number, line in enumerate(text.splitlines(), 1):
+        header = re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line)
+        key = re.match(r"\s*([\w.\"'-]+)\s*=", line)
+        if header:
+            table = _keys(header.group(1))
+            if table == list(path):
+                return number
+        elif key:
+            full = [*table, *_keys(key.group(1))]
+            if full == list(path)[: len(full)] and (
+                len(full) == len(path) or re.search(rf"\b{path[len(full)]}\b", line)
+            ):
+                return number
+    return 0
+
+
+def _keys(dotted: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in dotted.split(".")]
