@@ -14,6 +14,7 @@ def evaluate(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     task: Annotated[str, typer.Option(help="Which task, for --input; may be left out if there is one.")] = "",
     input_: Annotated[Path | None, typer.Option("--input", help="New labelled data, with the task's columns.")] = None,
+    split: Annotated[str, typer.Option(help="test: score the recipe's test files.")] = "",
     skip_bad: Annotated[
         Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
     ] = None,
@@ -30,9 +31,11 @@ def evaluate(
     from minbert.inference import load
     from minbert.reporting.scores import score_tables
     from minbert.runs import Run
-    from minbert.training.scoring import score_file, the_task
+    from minbert.training.scoring import score_file, test_files, the_task
 
-    if input_ is None:
+    if split not in ("", "test"):
+        raise RunError(f"--split {split}: expected test (train and dev stand in the final table)")
+    if input_ is None and not split:
         if task:
             raise RunError(f"--task {task}: expected --input with new labelled data, found none")
         if as_json:
@@ -41,9 +44,10 @@ def evaluate(
             show_run(run)
         return
     model = load(run, device)
-    found = score_file(model, the_task(model, task), input_, skip_bad)
+    files = [(the_task(model, task), input_)] if input_ else test_files(Run(run).read("run.json"), task)
+    found = [score_file(model, name, file, skip_bad) for name, file in files]
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(found if split else found[0], indent=2))
         return
-    for table in score_tables(found):
+    for table in (table for scores in found for table in score_tables(scores)):
         console.print(table)

@@ -73,7 +73,12 @@ def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConf
     # Written here and not by the library, whose error for a full disk is no OSError.
     (folder / WEIGHTS).write_bytes(save(export(bert), metadata={"format": "pt"}))
     tokenizer.save(folder / "tokenizer.json")
-    lengths = {"model_max_length": tokenizer.max_tokens, "tokenizer_class": "PreTrainedTokenizerFast"}
+    reading = {
+        "model_max_length": tokenizer.max_tokens,
+        "tokenizer_class": "PreTrainedTokenizerFast",
+        # Without these names, transformers would leave out the segments of a pair.
+        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    }
     names = [
         name for name in ("UNK", "SEP", "PAD", "CLS", "MASK") if tokenizer.backend.token_to_id(f"[{name}]") is not None
     ]
@@ -82,7 +87,7 @@ def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConf
     modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
     files = {
         "config.json": settings,
-        "tokenizer_config.json": {**lengths, **special},
+        "tokenizer_config.json": {**reading, **special},
         "sentence_bert_config.json": {"max_seq_length": tokenizer.max_tokens, "do_lower_case": False},
         "modules.json": [
             {"idx": int(i), "name": i, "path": path, "type": f"sentence_transformers.models.{kind}"}

@@ -25,6 +25,23 @@ def the_task(model: Predictor, name: str) -> str:
     return name
 
 
+def test_files(record: dict[str, Any], only: str = "") -> list[tuple[str, Path]]:
+    """The test files that a run's recipe names, with their tasks.
+
+    Args:
+        record: of run.json.
+        only: a task; empty: all.
+
+    Raises:
+        RunError: there are none.
+    """
+    named = {name: splits.get("test", []) for name, splits in record["files"].items() if only in ("", name)}
+    found = [(name, Path(file["path"])) for name, files in named.items() for file in files]
+    if not found:
+        raise RunError("--split test: the recipe names no test files; give a file with --task and --input")
+    return found
+
+
 def score_file(model: Predictor, name: str, file: Path, skip_bad: Path | None = None) -> dict[str, Any]:
     """Every metric of the task's kind; for classes and yes/no also per class, and the confusion matrix.
 

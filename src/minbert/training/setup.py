@@ -30,6 +30,7 @@ class Setup:
         device: where the work runs.
         precision: of the matrix products.
         remarks: what a reader should know of the load.
+        extras: what of the encoder's files was left out.
     """
 
     recipe: Recipe
@@ -40,19 +41,26 @@ class Setup:
     device: torch.device
     precision: torch.dtype
     remarks: tuple[str, ...]
+    extras: tuple[str, ...]
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says: what the result depends on besides the recipe."""
         files = {
             name: {
-                split: [{"path": str(p), "sha256": digest_of(p)} for p in paths] for split, paths in data.files.items()
+                split: [{"path": str(p.resolve()), "sha256": digest_of(p)} for p in paths]
+                for split, paths in data.files.items()
             }
             for name, data in self.data.items()
         }
         rows = {name: {split: len(s) for split, s in data.splits.items()} for name, data in self.data.items()}
         return {
             "recipe_sha256": self.recipe.digest,
-            "encoder": {"source": self.source.name, "sha256": self.source.digest, "note": self.source.note},
+            "encoder": {
+                "source": self.source.name,
+                "sha256": self.source.digest,
+                "note": self.source.note,
+                "remarks": list(self.extras),
+            },
             "environment": environment(self.device, self.precision),
             "methods": own_methods(self.recipe),
             "rows": rows,
@@ -166,15 +174,13 @@ def set_up(
         for name, data in rows.items()
         for split, part in data.splits.items()
     }
-    remarks = [
-        f"encoder {source.name}: {remark}"
-        for remark in loaded.remarks
-        if "pooler" not in remark or recipe_uses_pooler(recipe)
-    ]
-    remarks += [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
-    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks))
+    # What a file holds beyond an encoder concerns nobody who trains; a pooler that starts fresh does, if it is used.
+    fresh = [f"encoder {source.name}: {r}" for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
+    remarks = fresh + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
+    extras = tuple(loaded.remarks)
+    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras)
 
 
-def recipe_uses_pooler(recipe: Recipe) -> bool:
+def uses_pooler(recipe: Recipe) -> bool:
     """Whether any head reads BERT's pooler."""
     return "pooler" in (recipe.encoder.pooling, *(task.head.pooling for task in recipe.tasks.values()))
