@@ -1,11 +1,14 @@
 """`minbert reproduce`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from minbert.cli.errors import told
+
+if TYPE_CHECKING:
+    from minbert.training.reproduce import Settings
 
 
 @told
@@ -30,37 +33,33 @@ def reproduce(
 
     Example: minbert reproduce --rows 0-6 --epochs 2 --limit 2000 --lr 1e-5 --lr 5e-5
     """
-    from minbert.cli.screen import Bar, console
+    from minbert.cli.screen import console
     from minbert.reporting.report_rows import FLOORS, overall_table, report_table
-    from minbert.runs import Run
-    from minbert.training import train
     from minbert.training.reproduce import Settings, rows_of
 
     chosen = rows_of(rows)
     columns = {}
     for rate in lr or [1e-5]:
         settings = Settings(epochs, limit, rate, encoder, seed)
-        results = {}
-        for row in chosen:
-            run = Run(settings.folder(runs, row))
-            if run.finished:
-                results[row] = run.read("result.json")
-                continue
-            console.print(f"row {row}, lr {rate:g}: {run.folder}", markup=False)
-            with Bar() as bar:
-                results[row] = train(
-                    settings.recipe(row),
-                    run.folder,
-                    data,
-                    device=device,
-                    resume=run.begun,
-                    listener=bar,
-                    with_floors=False,
-                )
-        console.print(report_table(results, settings.name))
-        columns[f"lr {rate:g}"] = results
+        columns[f"lr {rate:g}"] = {row: run_row(settings, row, runs, data, device) for row in chosen}
+        console.print(report_table(columns[f"lr {rate:g}"], settings.name))
     if len(columns) > 1:
         console.print(overall_table(columns))
     console.print(FLOORS)
     for note in {result["note"] for results in columns.values() for result in results.values()}:
         console.print(f"note: {note}", markup=False)
+
+
+def run_row(settings: "Settings", row: str, runs: Path, data: Path | None, device: str) -> dict[str, Any]:
+    """The result of a row: from its run if that is finished, else from running it (to its end, if it was begun)."""
+    from minbert.cli.screen import Bar, console
+    from minbert.runs import Run
+    from minbert.training import train
+
+    run = Run(settings.folder(runs, row))
+    if run.finished:
+        return dict(run.read("result.json"))
+    console.print(f"row {row}: {run.folder}", markup=False)
+    with Bar() as bar:
+        recipe, begun = settings.recipe(row), run.begun
+        return train(recipe, run.folder, data, device=device, resume=begun, listener=bar, with_floors=False)

@@ -102,8 +102,8 @@ class Stage(Value):
             found.append(
                 (
                     "merge",
-                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task in "
-                    'every step it changes nothing; set batches_per_step to the number of tasks and mixture = "round_robin"',
+                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task "
+                    "in a step it changes nothing; set batches_per_step to the number of tasks, mixture to round_robin",
                 )
             )
         return found

@@ -63,7 +63,8 @@ def result_notes(result: Result) -> list[str]:
     best = result["best"]
     if best.get("epoch"):
         lines.append(
-            f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {result['selected_on']}; seed {result['seed']}"
+            f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {result['selected_on']}; "
+            f"seed {result['seed']}"
         )
     lines += [
         f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"

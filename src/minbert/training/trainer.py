@@ -27,6 +27,9 @@ from minbert.training.work import PHASE_ROWS, done_work, whole_work
 SNAPSHOT_SECONDS = 60.0
 """The least time between two snapshots: what a kill can lose."""
 
+SNAPSHOT_SHARE = 0.02
+"""Where a slow disk makes snapshots dear they come more rarely, so as to take about this share of the time."""
+
 
 class Interrupted(MinbertError):
     """The user pressed Ctrl-C; the run can be resumed."""
@@ -54,7 +57,7 @@ class Trainer:
         self.trained: set[str] = set()
         self.stopping = False
         self.kept: Kept = {}
-        self.last_snapshot = time.monotonic()
+        self.next_snapshot = time.monotonic() + snapshot_seconds
 
     def train(self) -> None:
         """All stages; returns when the best checkpoint stands."""
@@ -89,6 +92,9 @@ class Trainer:
         optimizer = stage.optimizer.build(rates)
         losses = {task: part.losses for task, part in plan.tasks.items()}
         self.listener.doing(f"{name}: encoding once" if not shared else name)
+        self.setup.model.train()
+        # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
+        self.setup.model.encoder.train(bool(shared))
         live = Live(self.setup, losses, self._advance)
         forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
@@ -96,8 +102,6 @@ class Trainer:
         if folder:
             memory = load_memory(folder, self.setup.model, optimizer)
             stepper.merge_state = memory or stepper.merge_state
-        self.setup.model.train()
-        self.setup.model.encoder.train(bool(shared))
         while place.epoch < stage.epochs:
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
@@ -119,7 +123,7 @@ class Trainer:
             place.step = number + 1
             if number in ends:
                 self._phase_end(name, steps[number])
-            if self.stopping or time.monotonic() - self.last_snapshot > self.snapshot_seconds:
+            if self.stopping or time.monotonic() > self.next_snapshot:
                 self._snapshot(stepper)
             self._stop_if_asked()
 
@@ -170,12 +174,15 @@ class Trainer:
 
     def _snapshot(self, stepper: Stepper) -> None:
         """Writes down where the run is."""
+        begin = time.monotonic()
         self.place.journal = self.metrics.size()
         place, model = self.place, self.setup.model
         self.run.checkpoint(
             "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)
         )
-        self.last_snapshot = time.monotonic()
+        now = time.monotonic()
+        rest = (now - begin) / SNAPSHOT_SHARE if self.snapshot_seconds else 0.0
+        self.next_snapshot = now + max(self.snapshot_seconds, rest)
 
     def _advance(self, work: int) -> None:
         self.listener.advance(work)
