@@ -15,6 +15,7 @@ runs/quick/
 
 import json
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -106,6 +107,16 @@ class Run:
             return None
         return valid_folder(folder)
 
+    def tidy(self) -> None:
+        """Removes the snapshot of a run that has ended, and what kills left half written."""
+        names = ("snapshot", ".snapshot.old")
+        with reported(self.folder):
+            for path in [*(self.folder / name for name in names), *self.folder.glob(".*.tmp")]:
+                if path.is_dir():
+                    shutil.rmtree(path, ignore_errors=True)
+                else:
+                    path.unlink(missing_ok=True)
+
 
 class Journal:
     """JSON lines that are appended as they come, and cut back on resume to what the snapshot knows.
@@ -113,14 +124,23 @@ class Journal:
     Args:
         path: the file.
         keep: how many bytes of it stand; what is behind belongs to work that was lost.
+
+    Raises:
+        RunError: it has not so many bytes.
     """
 
     def __init__(self, path: Path, keep: int = 0) -> None:
         self.path = path
         with reported(path):
             self._file = path.open("ab")
-            self._file.truncate(keep)
+            size = self._file.seek(0, os.SEEK_END)
+            if size >= keep:
+                # Truncating leaves the position where it was.
+                self._file.seek(self._file.truncate(keep))
             sync(path.parent)
+        if size < keep:
+            self._file.close()
+            raise RunError(f"{path}: expected {keep:,} bytes or more, found {size:,}; lines of it are lost")
 
     def add(self, **values: Any) -> None:
         """Appends one line."""
@@ -137,6 +157,11 @@ class Journal:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+def whole_lines(path: Path) -> int:
+    """The bytes of a journal without a last line that a kill cut off."""
+    return path.read_bytes().rfind(b"\n") + 1 if path.is_file() else 0
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

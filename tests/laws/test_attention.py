@@ -15,7 +15,7 @@ from minbert.encoder.attention import GROWTH, SLACK, attend, layout_of
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
 SHAPES = st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 8, 16]))
 SEEDS = st.integers(0, 2**32)
-law = settings(max_examples=60, deadline=None)
+law = settings(max_examples=60, deadline=None, derandomize=True)
 
 
 def defined(query: Tensor, key: Tensor, value: Tensor, lengths: list[int]) -> Tensor:

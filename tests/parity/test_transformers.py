@@ -58,7 +58,12 @@ def columns(data: Path) -> Callable[..., list[Text]]:
 def singles(columns: Callable[..., list[Text]]) -> list[Text]:
     films = sorted(columns("cfimdb", 200, "sentence"), key=lambda text: len(text[0]))
     chosen = [*films[:2], films[100], *films[-3:]]
-    return [*columns("sst", 80, "sentence"), *columns("quora", 60, "sentence1"), *columns("sts", 60, "sentence2"), *chosen]
+    return [
+        *columns("sst", 80, "sentence"),
+        *columns("quora", 60, "sentence1"),
+        *columns("sts", 60, "sentence2"),
+        *chosen,
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -198,11 +203,12 @@ def random_sequences(config: BertConfig, lengths: list[int], seed: int) -> list[
     # Id 0 never stands in a pack: it is the padding, whose vector gets no gradient in transformers.
     rng = np.random.default_rng(seed)
     return [
-        Tokens(rng.integers(1, config.vocab_size, size=n), rng.integers(config.type_vocab_size, size=n)) for n in lengths
+        Tokens(rng.integers(1, config.vocab_size, size=n), rng.integers(config.type_vocab_size, size=n))
+        for n in lengths
     ]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30, deadline=None, derandomize=True)
 @given(small(), st.lists(st.integers(1, 40), min_size=1, max_size=8), st.integers(0, 2**32))
 def test_random_small_models(config: BertConfig, lengths: list[int], seed: int) -> None:
     mine, other = twins(config, seed)

@@ -1,6 +1,6 @@
 """`train`: a recipe in, a finished run out."""
 
-import shutil
+import re
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,15 @@ from minbert.errors import RunError
 from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run
-from minbert.storage import reported, write_text
+from minbert.storage import write_text
 from minbert.training.floors import floors
 from minbert.training.progress import Listener
 from minbert.training.result import final
 from minbert.training.setup import Setup, set_up
 from minbert.training.trainer import SNAPSHOT_SECONDS, Trainer
+
+HALF = re.compile(r"\.run\.json\.\d+\.tmp")
+"""The first file of a run, half written."""
 
 
 def train(
@@ -57,23 +60,26 @@ def train(
         recipe = with_merge(recipe, merge)
     folder = Run(Path(run))
     check_folder(folder, recipe, resume)
-    record = folder.read("run.json") if folder.begun and (folder.folder / "run.json").exists() else {}
-    precision = record.get("environment", {}).get("precision", "")
+    precision = _record(folder).get("environment", {}).get("precision", "")
     setup = set_up(recipe, Path(data) if data else None, device, precision, Path(skip_bad) if skip_bad else None)
+    trainer = Trainer(setup, folder, listener, snapshot_seconds)
     with folder.locked():
+        # While the data were read, another process may have been here.
+        check_folder(folder, recipe, resume)
+        record = _record(folder)
         if record:
             _compare(record, setup, listener)
         else:
             folder.write("run.json", setup.record())
             write_text(folder.folder / "recipe.toml", recipe.to_toml())
-        return _run(setup, folder, listener, with_floors, snapshot_seconds)
+        return _run(trainer, with_floors)
 
 
-def _run(setup: Setup, folder: Run, listener: Listener, with_floors: bool, snapshot_seconds: float) -> dict[str, Any]:
+def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
     """The work itself, in a folder that is ours."""
+    setup, folder, listener = trainer.setup, trainer.run, trainer.listener
     for remark in setup.remarks:
         listener.say(remark)
-    trainer = Trainer(setup, folder, listener, snapshot_seconds)
     if with_floors and not (folder.folder / "floors.json").exists():
         listener.doing("floors: the encoder as it was found")
         folder.write("floors.json", floors(setup, lambda work: None))
@@ -81,9 +87,14 @@ def _run(setup: Setup, folder: Run, listener: Listener, with_floors: bool, snaps
     listener.doing("the final table")
     result = final(setup, folder, trainer.trained, lambda work: None)
     folder.write("result.json", result)
-    with reported(folder.folder):
-        shutil.rmtree(folder.folder / "snapshot", ignore_errors=True)
+    folder.tidy()
     return result
+
+
+def _record(folder: Run) -> dict[str, Any]:
+    """What `run.json` says; empty where no run has begun."""
+    begun = folder.begun and (folder.folder / "run.json").exists()
+    return dict(folder.read("run.json")) if begun else {}
 
 
 def with_merge(recipe: Recipe, merge: Merge) -> Recipe:
@@ -104,9 +115,10 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
     """
     folder = run.folder
     if not run.begun:
-        if folder.is_dir() and any(path.name != ".lock" for path in folder.iterdir()):
-            if (folder / "run.json").exists():
-                return
+        if (folder / "run.json").exists():
+            return
+        # What a kill at the very beginning leaves is no other file.
+        if folder.is_dir() and any(path.name != ".lock" and not HALF.fullmatch(path.name) for path in folder.iterdir()):
             raise RunError(f"{folder}: expected an empty or new folder, found other files; choose another --run")
         return
     same = (folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()

@@ -13,7 +13,7 @@ from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
 from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
-from minbert.runs import Journal, Run
+from minbert.runs import Journal, Run, whole_lines
 from minbert.training.evaluator import correlations, evaluate, means
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
@@ -66,7 +66,7 @@ class Trainer:
             self.place = load_place(folder, self.setup.model)
         self.metrics = Journal(self.run.folder / "metrics.jsonl", self.place.journal)
         times = self.run.folder / "times.jsonl"
-        self.times = Journal(times, times.stat().st_size if times.exists() else 0)
+        self.times = Journal(times, whole_lines(times))
         self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
             with self._interruptible():

@@ -1,0 +1,48 @@
+"""What the work runs on, and how the precision is chosen."""
+
+import json
+
+import pytest
+import torch
+
+from minbert.encoder import choose_precision, device_of, environment, hardware
+
+CPU = torch.device("cpu")
+
+
+def test_a_named_precision_is_taken_at_its_word() -> None:
+    assert choose_precision("float32", CPU) == torch.float32
+    assert choose_precision("bfloat16", CPU) == torch.bfloat16
+
+
+@pytest.mark.parametrize(("gain", "chosen"), [(0.5, torch.float32), (1.1, torch.float32), (2.0, torch.bfloat16)])
+def test_auto_takes_bfloat16_where_it_pays(monkeypatch: pytest.MonkeyPatch, gain: float, chosen: torch.dtype) -> None:
+    monkeypatch.setattr(hardware, "_seconds", {torch.float32: gain, torch.bfloat16: 1.0}.get)
+    assert choose_precision("auto", CPU) == chosen
+
+
+@pytest.mark.parametrize(("able", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
+def test_auto_asks_a_gpu_and_does_not_time_it(monkeypatch: pytest.MonkeyPatch, able: bool, chosen: torch.dtype) -> None:
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: able)
+    monkeypatch.delattr(hardware, "_seconds")
+    assert choose_precision("auto", torch.device("cuda")) == chosen
+    assert choose_precision("auto", torch.device("mps")) == torch.float32
+
+
+def test_auto_measures_this_machine() -> None:
+    assert choose_precision("auto", CPU) in (torch.float32, torch.bfloat16)
+
+
+@pytest.mark.parametrize(("there", "kind"), [(True, "cuda"), (False, "cpu")])
+def test_the_device_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool, kind: str) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
+    assert device_of("auto").type == kind
+    assert device_of("cpu") == CPU and device_of("cuda:1") == torch.device("cuda", 1)
+
+
+def test_the_environment_says_what_a_result_depends_on() -> None:
+    found = environment(CPU, torch.bfloat16)
+    assert json.loads(json.dumps(found)) == found
+    assert found["device"] == "cpu" and found["precision"] == "bfloat16" and found["torch"] == torch.__version__
+    assert found["threads"] == torch.get_num_threads() and found["processor"]
+    assert {"python", "numpy", "tokenizers", "safetensors"} <= found.keys()
