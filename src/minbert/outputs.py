@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from minbert.shapes import RowVectors, Scores
+from minbert.shapes import Projected, Scores
 
 
 @dataclass(frozen=True)
@@ -16,4 +16,4 @@ class Outputs:
     """
 
     scores: Scores
-    vectors: tuple[RowVectors, ...] = ()
+    vectors: tuple[Projected, ...] = ()

@@ -13,6 +13,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
+from safetensors import SafetensorError
+
 from minbert.errors import RunError, StorageError
 
 MANIFEST = "manifest.json"
@@ -29,8 +31,8 @@ def reported(path: Path) -> Iterator[None]:
     """Turns what the system says of a failed write into one named error."""
     try:
         yield
-    except OSError as fault:
-        reason = fault.strerror or str(fault)
+    except (OSError, SafetensorError) as fault:
+        reason = getattr(fault, "strerror", None) or str(fault)
         raise StorageError(f"{path}: could not be written ({reason}); what was there before is intact") from fault
 
 
@@ -101,6 +103,8 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
             partial.rename(target)
             sync(target.parent)
         except BaseException:
+            if old.exists() and not target.exists():
+                old.rename(target)
             shutil.rmtree(partial, ignore_errors=True)
             raise
         shutil.rmtree(old, ignore_errors=True)

@@ -1,4 +1,5 @@
 def test_train(toy_recipe, tmp_path):
     import minbert
-    r = minbert.train(toy_recipe, tmp_path/"run")
+
+    r = minbert.train(toy_recipe, tmp_path / "run")
     assert r["raw"] > 0

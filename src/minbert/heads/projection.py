@@ -4,7 +4,7 @@ from pydantic import Field
 from torch import nn
 
 from minbert.heads.head import Head
-from minbert.shapes import RowVectors
+from minbert.shapes import Projected, RowVectors
 
 
 class PairHead(Head):
@@ -24,7 +24,7 @@ class PairHead(Head):
         return nn.Sequential(nn.Dropout(self.dropout), nn.Linear(width, self.project)), self.project
 
 
-def both(projection: nn.Module, vectors: tuple[RowVectors, ...]) -> tuple[RowVectors, RowVectors]:
+def both(projection: nn.Module, vectors: tuple[RowVectors, ...]) -> tuple[Projected, Projected]:
     """Both texts' vectors through the same projection."""
     left, right = vectors
     return projection(left), projection(right)

@@ -131,7 +131,8 @@ class Trainer:
         """Scores all tasks after one task's phase: a row of the forgetting matrix."""
         task, place = step[-1].task, self.place
         self.listener.doing(f"scoring after {task}")
-        scores = evaluate(self.setup, "dev", self.trained, self._advance, PHASE_ROWS)
+        # Not to be left at once: no snapshot stands just before it.
+        scores = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
         self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=scores)
 
     def _epoch_end(self, name: str, begin: float) -> None:
