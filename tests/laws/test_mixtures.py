@@ -1,6 +1,7 @@
 """What every mixture must do."""
 
 from collections import Counter
+from itertools import pairwise
 
 import pytest
 import torch
@@ -23,5 +24,5 @@ def test_each_task_comes_as_often_as_it_has_batches(mixture: Mixture, batches: l
 @pytest.mark.parametrize("mixture", [m for m in MIXTURES if m.phased], ids=lambda mixture: mixture.kind)
 def test_a_phased_mixture_never_comes_back_to_a_task(mixture: Mixture) -> None:
     order = mixture([3, 2, 4], torch.Generator().manual_seed(0))
-    changes = sum(a != b for a, b in zip(order, order[1:], strict=False))
+    changes = sum(a != b for a, b in pairwise(order))
     assert changes == 2

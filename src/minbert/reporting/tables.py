@@ -39,7 +39,10 @@ def result_table(result: Result) -> Table:
         rows.append(
             [
                 name,
-                metric + ("" if task["scored_by"] == "head" else f" (by {task['scored_by']})"),
+                metric
+                + (
+                    "" if task["scored_by"] == "head" else " (embed)" if task["scored_by"] == "embedding" else " (none)"
+                ),
                 number(floors.get("trivial")),
                 number(floors.get("frozen")),
                 number(floors.get("untouched")),
@@ -49,7 +52,7 @@ def result_table(result: Result) -> Table:
                 number(task["embedding"].get(metric)),
             ]
         )
-    columns = ["task", "metric", "trivial", "frozen", "untouched", "train", "dev", "dev, no leaks", "embedding"]
+    columns = ["task", "metric", "trivial", "frozen", "cosine", "train", "dev", "no leaks", "embed"]
     return table("", columns, rows)
 
 
@@ -77,8 +80,8 @@ def result_notes(result: Result) -> list[str]:
 
 
 LEGEND = (
-    "trivial: the most frequent class, or a constant. frozen: logistic or ridge regression on the untouched encoder. "
-    "untouched: its cosine alone. embedding: the trained encoder's cosine alone."
+    "trivial: the most frequent class, or a constant. frozen: logistic or ridge regression on the encoder as found. "
+    "cosine: its cosine alone. no leaks: dev without rows that train gives away. embed: the trained encoder's cosine."
 )
 
 
