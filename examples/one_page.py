@@ -1,7 +1,4 @@
-"""The whole idea on one page: one small BERT, three tasks, a head and a loss for each, one step for all.
-
-Usage: python examples/one_page.py [steps]
-"""
+"""One small BERT, three tasks, a head and a loss for each, one step for all. python examples/one_page.py [steps]"""
 
 import csv
 import random
@@ -23,11 +20,9 @@ TASKS = {  # by file: head, its outputs, loss, highest label
     "sentences": (Cosine(), 1, SquaredError(), 5),
 }
 steps, batch = int(sys.argv[1]) if len(sys.argv) > 1 else 25, 8
-random.seed(0)
-torch.manual_seed(0)
 enc = minbert.load_encoder("minilm", device="cpu")
-rng = torch.Generator().manual_seed(0)
-heads = torch.nn.ModuleDict({t: start(head.build(enc.encoder.width, n), rng) for t, (head, n, *_) in TASKS.items()})
+first = torch.Generator()
+heads = torch.nn.ModuleDict({t: start(h.build(enc.encoder.width, n), first) for t, (h, n, *_) in TASKS.items()})
 
 
 def read(task: str, split: str) -> list[Row]:
@@ -42,26 +37,24 @@ def outputs(task: str, rows: list[list[str]]) -> Outputs:
     return heads[task](*enc.encoder.vectors(packed, "mean").split(len(rows)))
 
 
-def losses(rows: dict[str, list[Row]]) -> dict[str, torch.Tensor]:
-    found = {}
-    for task, (_, n, loss, high) in TASKS.items():
-        labels = torch.tensor([y for _, y in rows[task]], dtype=torch.long if n > 1 else torch.float)
-        found[task] = loss(outputs(task, [t for t, _ in rows[task]]), Targets(labels, 0, high, torch.empty(0)))
-    return found
+def loss_of(task: str, rows: list[Row]) -> torch.Tensor:
+    _, n, loss, high = TASKS[task]
+    labels = torch.tensor([label for _, label in rows], dtype=torch.long if n > 1 else torch.float)
+    return loss(outputs(task, [texts for texts, _ in rows]), Targets(labels, 0, high, torch.empty(0)))
 
 
-def report(step):
-    enc.encoder.eval(); heads.eval()
-    with torch.no_grad():
-        print(step, {t: round(l.item(),3) for t,l in losses(dev).items()})
-    enc.encoder.train(); heads.train()
-
-
-train, dev = {t: read(t, "train") for t in TASKS}, {t: read(t, "dev")[:48] for t in TASKS}
-optimizer = minbert.AdamW([{"params": list(enc.encoder.parameters()), "lr": 1e-4}, {"params": list(heads.parameters()), "lr": 2e-3}])
-report(0)
+train = {task: read(task, "train") for task in TASKS}
+optimizer = minbert.AdamW(
+    [{"params": list(enc.encoder.parameters()), "lr": 1e-4}, {"params": list(heads.parameters()), "lr": 2e-3}]
+)
 for step in range(1, steps + 1):
-    sum(losses({t: random.sample(rows, batch) for t, rows in train.items()}).values()).backward()
+    losses = {task: loss_of(task, random.Random(step).sample(rows, batch)) for task, rows in train.items()}
+    sum(losses.values()).backward()  # the sum over tasks is all that "multi-task" means here
     optimizer.step()
     optimizer.zero_grad()
-    if step % 5==0: report(step)
+    print(f"step {step}:", "  ".join(f"{task} {loss.item():.3f}" for task, loss in losses.items()))
+
+with torch.no_grad():
+    for task in TASKS:
+        texts, label = read(task, "dev")[0]
+        print(f"{task}: {texts} -> {outputs(task, [texts]).scores[0].tolist()} (label {label:g})")

@@ -49,7 +49,7 @@ class Family:
                 raise PydanticCustomError(
                     "family", "expected a name or a table with a `kind`; {known}", {"known": nearest("", list(choices))}
                 )
-            if table["kind"] not in choices:
+            if not isinstance(table["kind"], str) or table["kind"] not in choices:
                 remedy = nearest(str(table["kind"]), list(choices))
                 raise PydanticCustomError(
                     "family", "unknown kind '{kind}'; {remedy}", {"kind": str(table["kind"]), "remedy": remedy}

@@ -47,7 +47,8 @@ def reproduce(
         console.print(overall_table(columns))
     console.print(FLOORS)
     for note in {result["note"] for results in columns.values() for result in results.values()}:
-        console.print(f"note: {note}", markup=False)
+        if note:
+            console.print(f"note: {note}", markup=False)
 
 
 def run_row(settings: "Settings", row: str, runs: Path, data: Path | None, device: str) -> dict[str, Any]:

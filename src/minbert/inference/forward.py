@@ -1,11 +1,12 @@
 """Many rows through the model without gradients, in packs of near-equal length and bounded size."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from minbert.encoder import Encoder, Pooling
 from minbert.model import MultiTaskModel
@@ -37,6 +38,18 @@ def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
         yield order[start:]
 
 
+@contextmanager
+def evaluating(module: nn.Module) -> Iterator[None]:
+    """Dropout off; afterwards each part is in the mode that it was in."""
+    modes = [(part, part.training) for part in module.modules()]
+    module.eval()
+    try:
+        yield
+    finally:
+        for part, mode in modes:
+            part.training = mode
+
+
 @torch.inference_mode()
 def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance = silent) -> Tensor:
     """The scores of every row, (rows, outputs), float32, on the CPU.
@@ -47,15 +60,14 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
         texts: the rows.
         advance: hears the number of tokens done.
     """
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.parameters()).device
     scores = torch.empty(len(texts), model.tasks[task].outputs)
     forms = model.forms(task)
-    for rows in packs_of(texts.lengths()):
-        batch = texts.batch(rows, forms).to(device)
-        scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
-        advance(len(batch.pack.ids))
-    model.train(was_training)
+    with evaluating(model):
+        for rows in packs_of(texts.lengths()):
+            batch = texts.batch(rows, forms).to(device)
+            scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
+            advance(len(batch.pack.ids))
     return scores
 
 
@@ -69,12 +81,11 @@ def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = 
         how: the pooling.
         advance: hears the number of tokens done.
     """
-    was_training, device = encoder.training, next(encoder.parameters()).device
-    encoder.eval()
+    device = next(encoder.parameters()).device
     vectors = torch.empty(len(texts), encoder.width)
-    for rows in packs_of(texts.lengths()):
-        batch = texts.batch(rows, Forms(whole=True, apart=False)).to(device)
-        vectors[torch.from_numpy(rows)] = encoder.vectors(batch.pack, how).cpu()
-        advance(len(batch.pack.ids))
-    encoder.train(was_training)
+    with evaluating(encoder):
+        for rows in packs_of(texts.lengths()):
+            batch = texts.batch(rows, Forms(whole=True, apart=False)).to(device)
+            vectors[torch.from_numpy(rows)] = encoder.vectors(batch.pack, how).cpu()
+            advance(len(batch.pack.ids))
     return vectors

@@ -85,7 +85,9 @@ class AdamW(torch.optim.Optimizer):
 
 def _blocks(*tensors: Tensor | None) -> Iterator[tuple[Tensor, ...]]:
     """The same stretch of each tensor, one stretch after the other; whole tensors on a GPU."""
-    # A gradient need not be contiguous; weights and memory are, so `reshape` gives a view of them.
-    flat = [tensor.reshape(-1) for tensor in tensors if tensor is not None]
-    size = BLOCK if flat[0].device.type == "cpu" else len(flat[0])
-    return zip(*(tensor.split(size) for tensor in flat), strict=True)
+    whole = tuple(tensor for tensor in tensors if tensor is not None)
+    weight, _, *memory = whole
+    if weight.device.type != "cpu" or not all(tensor.is_contiguous() for tensor in (weight, *memory)):
+        # Flattened, a weight that is not contiguous would be a copy, and the copy would move.
+        return iter([whole])
+    return zip(*(tensor.reshape(-1).split(BLOCK) for tensor in whole), strict=True)

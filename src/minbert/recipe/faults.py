@@ -3,22 +3,24 @@
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from minbert.recipe.toml import Table, line_of
+from minbert.values import Family, nearest
 
 Texts = Sequence[tuple[Path, str]]
 
 
-def said_of(fault: ValidationError, table: Table) -> list[tuple[str, str]]:
-    """Pydantic's errors as (path, expected and found), each once."""
+def said_of(fault: ValidationError, table: Table, model: type[BaseModel]) -> list[tuple[str, str]]:
+    """Pydantic's errors on a model made from a table as (path, expected and found), each once."""
     # A table by task, where one number may stand as well, is also reported as "no number": that is left out.
     errors = [
         e for e in fault.errors() if not (isinstance(e["input"], dict) and e["type"] in ("int_type", "float_type"))
     ]
-    return sorted({(_path(error["loc"], table), _said(error)) for error in errors})
+    return sorted({(_path(error["loc"], table), _said(error, model)) for error in errors})
 
 
 def _path(location: tuple[int | str, ...], table: Table) -> str:
@@ -41,11 +43,12 @@ def _is_tag(step: str, value: Any) -> bool:
     return step == kind or not re.fullmatch(r"[a-z_]+", step) or step in ("int", "float", "str", "dict", "tuple")
 
 
-def _said(error: Any) -> str:
+def _said(error: Any, model: type[BaseModel]) -> str:
     """What pydantic found, as expected / found."""
     given = error["input"]
     if error["type"] == "extra_forbidden":
-        return "expected no such key: see the table of keys in docs/recipe.md"
+        *table, key = error["loc"]
+        return f"expected no such key; {nearest(str(key), _keys_at(model, table))}"
     if error["type"] == "missing":
         return "expected this key, found none; it is required"
     message = str(error["msg"]).removeprefix("Value error, ")
@@ -53,6 +56,28 @@ def _said(error: Any) -> str:
     if "found" in message or error["type"] == "family":
         return message
     return f"{message}, found {given!r:.60}"
+
+
+def _keys_at(kind: Any, location: Sequence[int | str]) -> list[str]:
+    """The keys that a table may have, by pydantic's location of it."""
+    for step in location:
+        if isinstance(kind, Family):
+            kind = kind.members[str(step)]
+        elif get_origin(kind) in (dict, tuple):
+            kind = _plain(get_args(kind)[get_origin(kind) is dict])
+        else:
+            field = kind.model_fields[step]
+            kind = _plain(Annotated[field.annotation, *field.metadata, None])
+    return [name for name, field in kind.model_fields.items() if not field.exclude]
+
+
+def _plain(kind: Any) -> Any:
+    """An annotation as the family, model, dict or tuple that it is about."""
+    if get_origin(kind) is Annotated:
+        family = [note for note in kind.__metadata__ if isinstance(note, Family)]
+        return family[0] if family else _plain(kind.__origin__)
+    choices = [choice for choice in get_args(kind) if choice is not NoneType]
+    return _plain(choices[0]) if get_origin(kind) in (Union, UnionType) and len(choices) == 1 else kind
 
 
 def placed(texts: Texts, path: str, said: str) -> str:

@@ -104,7 +104,7 @@ class Recipe(Value):
         try:
             recipe = cls.model_validate({**table, "folder": folder})
         except ValidationError as fault:
-            raise RecipeError([placed(texts, path, said) for path, said in said_of(fault, table)]) from None
+            raise RecipeError([placed(texts, path, said) for path, said in said_of(fault, table, cls)]) from None
         misfits = recipe.faults()
         if misfits:
             raise RecipeError([placed(texts, path, said) for path, said in misfits])

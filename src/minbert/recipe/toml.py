@@ -65,17 +65,24 @@ def read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[Table, list[Path]
     if path.resolve() in seen:
         raise RecipeError(f"{path}: extends itself, by way of {' -> '.join(str(p) for p in seen)}")
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8")
+        table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         line = re.search(r"line (\d+)", str(fault))
-        raise RecipeError(f"{path}:{line.group(1) if line else 1}: expected TOML, found: {fault}") from None
+        # Without a line it is the end of the file that came too early.
+        number = line.group(1) if line else max(1, len(text.splitlines()))
+        raise RecipeError(f"{path}:{number}: expected TOML, found: {fault}") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise RecipeError(f"{path}: expected a TOML file in UTF-8, found what cannot be read ({fault})") from None
     parent = table.pop("extends", None)
     if parent is None:
         return table, [path]
     target = path.parent / str(parent)
-    base, chain = read_extended(target if target.is_file() else find_recipe(str(parent)), (*seen, path.resolve()))
+    try:
+        target = target if target.is_file() else find_recipe(str(parent))
+    except RecipeError as fault:
+        raise RecipeError(f"{path}:{line_of(text, ['extends'])}: extends: {fault}") from None
+    base, chain = read_extended(target, (*seen, path.resolve()))
     merge_tables(base, table)
     return base, [path, *chain]
 
@@ -93,7 +100,7 @@ def line_of(text: str, path: Sequence[str]) -> int:
         elif key:
             full = [*table, *_keys(key.group(1))]
             if full == list(path)[: len(full)] and (
-                len(full) == len(path) or re.search(rf"\b{path[len(full)]}\b", line)
+                len(full) == len(path) or re.search(rf"(?<!\w){re.escape(path[len(full)])}(?!\w)", line)
             ):
                 return number
     return 0

@@ -1,5 +1,6 @@
 """One class of several."""
 
+import math
 from collections.abc import Sequence
 from typing import Literal
 
@@ -15,7 +16,7 @@ class Classes(Task):
     """One class of several; the labels may be words.
 
     Attributes:
-        labels: the classes in order; empty: those that occur in train, sorted (as numbers if all are numbers).
+        labels: the classes in order; empty: those that occur in train, sorted, numbers as such and before words.
     """
 
     metrics = ("accuracy", "macro_f1")
@@ -49,6 +50,8 @@ class Classes(Task):
 
 def _order(label: str) -> tuple[int, float, str]:
     try:
-        return 0, float(label), label
+        number = float(label)
     except ValueError:
-        return 1, 0.0, label
+        number = math.nan
+    # "nan" and "inf" are words: nothing can be sorted around a NaN.
+    return (0, number, label) if math.isfinite(number) else (1, 0.0, label)

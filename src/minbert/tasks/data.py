@@ -1,6 +1,6 @@
 """A task's rows: read, checked, split."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -87,8 +87,8 @@ def load_task(
         DataError: every fault of every file, at once.
     """
     named = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
-    files = {split: tuple(find(file) for file in names) for split, names in named.items() if names}
     faults: list[str] = []
+    files = {split: _found(names, find, faults) for split, names in named.items() if names}
     examples: dict[str, list[tuple[Path, Example]]] = {}
     for split, paths in files.items():
         examples[split] = []
@@ -119,6 +119,17 @@ def load_task(
             remarks.append(f"{split}: {task.limit:,} of {len(splits[split]):,} rows, drawn once")
             splits[split] = splits[split].rows(np.sort(drawn))
     return TaskData(learned, splits, tuple(remarks), files)
+
+
+def _found(names: Sequence[str], find: Find, faults: list[str]) -> tuple[Path, ...]:
+    """The files of these names; what cannot be found goes to `faults`."""
+    paths = []
+    for name in names:
+        try:
+            paths.append(find(name))
+        except DataError as fault:
+            faults += fault.faults
+    return tuple(paths)
 
 
 def _labelled(task: Task, rows: list[tuple[Path, Example]], faults: list[str]) -> Split:

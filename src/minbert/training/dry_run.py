@@ -10,7 +10,7 @@ from minbert.training.forward import Live
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
-from minbert.training.trainable import trainable
+from minbert.training.trainable import check_trainable, trainable
 from minbert.training.work import whole_work
 
 TIMED_STEPS = 5
@@ -28,6 +28,7 @@ def dry_run(setup: Setup) -> dict[str, Any]:
         `tasks`: rows, class shares or mean, cut rows; `stages`: steps; `seconds`: the estimate; `warnings`.
     """
     plans = {n: StagePlan(n, stage, setup.data, setup.recipe.seed) for n, stage in setup.recipe.stages.items()}
+    check_trainable(setup, plans)
     warnings = list(setup.remarks)
     for name, plan in plans.items():
         if plan.steps < FEW_STEPS:
@@ -89,7 +90,7 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
         stepper(0, plan.steps, steps[0])  # the first is slower: memory and kernels are set up
         work[0], begin = 0, time.perf_counter()
-        for number, slots in enumerate(steps[1:], 1):
+        for number, slots in enumerate(steps[1:] or steps, 1):
             stepper(number, plan.steps, slots)
         return (time.perf_counter() - begin) / max(work[0], 1)
     return 0.0

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minbert.errors import TrainingError
 from minbert.inference import embed_rows, score_rows
 from minbert.metrics import norm_mean, raw_mean
 from minbert.randomness import generator
@@ -48,7 +49,7 @@ def sample(setup: Setup, task: str, split: str, most: int) -> tuple[Split, Texts
 
 def by_head(setup: Setup, task: str, rows: Split, texts: Texts, advance: Advance) -> Scored:
     """What the task's head says."""
-    return Scored(setup.model.tasks[task], rows.labels, score_rows(setup.model, task, texts, advance))
+    return Scored(setup.model.tasks[task], rows.labels, _finite(task, score_rows(setup.model, task, texts, advance)))
 
 
 def by_embedding(setup: Setup, task: str, rows: Split, advance: Advance) -> Scored | None:
@@ -67,13 +68,27 @@ def by_cosine(setup: Setup, task: str, rows: Split, columns: list[Tensor], advan
     spec = setup.model.tasks[task]
     if not _has_cosine(spec):
         return None
-    cosines = (columns[0] * columns[1]).sum(1)
+    cosines = _finite(task, (columns[0] * columns[1]).sum(1))
     if spec.kind == "rating":
         return Scored(spec, rows.labels, cosines[:, None])
     train, _ = sample(setup, task, "train", THRESHOLD_ROWS)
     left, right = embed_columns(setup, train, advance)
     threshold = best_threshold((left * right).sum(1).numpy(), train.labels.numpy())
     return Scored(spec, rows.labels, (cosines - threshold)[:, None])
+
+
+def _finite(task: str, scores: Tensor) -> Tensor:
+    """The scores, if all are numbers.
+
+    Raises:
+        TrainingError: some are not; a metric would say nothing, and the best checkpoint would be anyone's.
+    """
+    if not torch.isfinite(scores).all():
+        raise TrainingError(
+            f"task {task!r}: the scores are not finite, so the weights have overflowed; "
+            'a lower lr, or precision = "float32", is the usual remedy'
+        )
+    return scores
 
 
 def _has_cosine(task: Task) -> bool:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from minbert.errors import DataError
 from minbert.losses import Loss
 from minbert.randomness import generator
 from minbert.recipe import Stage
@@ -52,6 +53,9 @@ class StagePlan:
         stage: what the recipe says.
         data: the tasks' rows.
         seed: the run's seed.
+
+    Raises:
+        DataError: a task has no rows that its losses can learn from.
     """
 
     def __init__(self, name: str, stage: Stage, data: dict[str, TaskData], seed: int) -> None:
@@ -66,6 +70,9 @@ class StagePlan:
         targets = data.task.targets(train.labels, train.labels)
         usable = np.logical_or.reduce([loss.usable(targets).numpy() for loss in losses])
         pool = np.flatnonzero(usable)
+        if not len(pool):
+            kinds = ", ".join(loss.kind for loss in losses)
+            raise DataError(f"stages.{self.name}.losses.{name}: expected rows that {kinds} can learn from, found none")
         samples = self.stage.of("samples", name) or len(pool)
         if self.stage.draw == "once":
             samples = min(samples, len(pool))

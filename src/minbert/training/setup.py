@@ -79,9 +79,18 @@ def own_methods(recipe: Recipe) -> dict[str, str]:
             "optimizer": stage.optimizer,
         }
         for key, value in values.items():
-            if not type(value).__module__.startswith("minbert."):
-                found[f"stages.{name}.{key}"] = f"{type(value).__module__}.{type(value).__qualname__}"
+            if own := _own(value):
+                found[f"stages.{name}.{key}"] = own
+        for task, losses in stage.losses.items():
+            if own := ", ".join(filter(None, map(_own, losses))):
+                found[f"stages.{name}.losses.{task}"] = own
     return found
+
+
+def _own(value: object) -> str:
+    """The class of a value; empty if it is minbert's."""
+    home = type(value).__module__
+    return "" if home.startswith("minbert.") else f"{home}.{type(value).__qualname__}"
 
 
 def finder(recipe: Recipe, data: Path | None) -> "Finder":

@@ -88,7 +88,7 @@ class Stepper:
         total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
         if not torch.isfinite(total):
             raise TrainingError(
-                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total)}; "
+                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total.detach())}; "
                 'a lower lr, or precision = "float32", is the usual remedy'
             )
         return total  # type: ignore[no-any-return]

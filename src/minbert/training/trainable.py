@@ -2,7 +2,9 @@
 
 from torch import nn
 
+from minbert.errors import RecipeError
 from minbert.recipe import Stage
+from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
 
 
@@ -15,10 +17,37 @@ def trainable(setup: Setup, stage: Stage, tasks: list[str]) -> tuple[list[nn.Par
         if name == "encoder":
             parts.append(model.encoder)
         elif name.startswith("encoder["):
-            first = int(name[len("encoder[") : -len(":]")])
-            parts += [*model.encoder.blocks()[1:][first:], model.encoder.pooler]
+            parts += [*model.encoder.blocks()[1:][first_layer(name) :], model.encoder.pooler]
     shared = list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
     heads = {task: list(model.head(task).parameters()) if "heads" in stage.update else [] for task in tasks}
     for parameter in [*shared, *(p for parameters in heads.values() for p in parameters)]:
         parameter.requires_grad_(True)
     return shared, heads
+
+
+def first_layer(part: str) -> int:
+    """The first layer that a part of `update` such as `encoder[4:]` names; 0 for the other parts."""
+    return int(part[len("encoder[") : -len(":]")]) if part.startswith("encoder[") else 0
+
+
+def check_trainable(setup: Setup, plans: dict[str, StagePlan]) -> None:
+    """Whether every stage has something to train for each of its tasks.
+
+    Raises:
+        RecipeError: layers that the encoder lacks, or a head without weights on an encoder that stands still.
+    """
+    faults: list[str] = []
+    layers = len(setup.model.encoder.blocks()) - 1
+    for name, plan in plans.items():
+        above = [part for part in plan.stage.update if first_layer(part) >= layers]
+        faults += [f"stages.{name}.update: expected a layer below {layers}, found {part!r}" for part in above]
+        shared, heads = trainable(setup, plan.stage, list(plan.tasks))
+        if not shared:
+            faults += [
+                f"stages.{name}.update: expected something to train for {task!r}, found a head "
+                f"{setup.model.tasks[task].head.kind!r} without weights; add 'encoder'"
+                for task, parameters in heads.items()
+                if not parameters
+            ]
+    if faults:
+        raise RecipeError(faults)

@@ -21,7 +21,7 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memory, load_place, save_snapshot
 from minbert.training.step import Stepper
-from minbert.training.trainable import trainable
+from minbert.training.trainable import check_trainable, trainable
 from minbert.training.work import PHASE_ROWS, done_work, whole_work
 
 SNAPSHOT_SECONDS = 60.0
@@ -45,6 +45,10 @@ class Trainer:
         run: the folder.
         listener: hears of the work.
         snapshot_seconds: the least time between two snapshots.
+
+    Raises:
+        RecipeError: a stage has nothing to train.
+        DataError: a loss has no rows to learn from.
     """
 
     def __init__(self, setup: Setup, run: Run, listener: Listener, snapshot_seconds: float = SNAPSHOT_SECONDS) -> None:
@@ -54,6 +58,7 @@ class Trainer:
         self.plans = {
             name: StagePlan(name, stage, setup.data, setup.recipe.seed) for name, stage in setup.recipe.stages.items()
         }
+        check_trainable(setup, self.plans)
         self.trained: set[str] = set()
         self.stopping = False
         self.kept: Kept = {}
