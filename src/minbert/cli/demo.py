@@ -8,9 +8,9 @@ import typer
 from minbert.cli.errors import told
 
 INPUTS: dict[str, str | tuple[str, str]] = {
-    "sentiment": "The plot creaks a little, but I left the cinema grinning.",
-    "questions": ("How can I keep cut flowers fresh for longer?", "What makes a bouquet last more days in a vase?"),
-    "similarity": ("A boy is feeding the ducks by the lake.", "A child throws bread to some ducks at the water."),
+    "sentiment": "What a wonderful evening, we laughed from start to finish.",
+    "questions": ("How can I keep cut flowers fresh for longer?", "What keeps cut flowers fresh longer?"),
+    "similarity": ("The council will close the old bridge in May.", "A bridge in the town shuts in May."),
 }
 
 

@@ -21,10 +21,11 @@ app = typer.Typer(
 )
 
 
-def _version(given: bool) -> None:
+def _version(given: bool) -> bool:
     if given:
         typer.echo(f"minbert {__version__}")
         raise typer.Exit
+    return given
 
 
 @app.callback()

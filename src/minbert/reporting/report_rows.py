@@ -17,9 +17,9 @@ NAMES = {
     "4": "CE+MNR+COS",
     "5": "CE+MNR+MNR",
     "6": "row 3, dropout .3",
-    "7": "pretrain, CE+MNR+MNR",
+    "7": "pretrain, 2x MNR",
     "8": "row 3, surgery",
-    "8-control": "control of 8, sum",
+    "8-control": "plain sum",
 }
 
 EXPECTED: dict[str, tuple[float, ...]] = {
@@ -46,13 +46,18 @@ def figures(result: Result) -> list[float | None]:
 
 def report_table(results: dict[str, Result], title: str) -> Table:
     """A row of ours over the report's, for each row that has run."""
-    columns = ["row", "SST train", "dev", "Quora train", "dev", "STS train", "dev", "raw", "norm"]
+    columns = [
+        "row",
+        *(f"{task}\n{split}" for task in ("SST", "Quora", "STS") for split in ("train", "dev")),
+        "raw",
+        "norm",
+    ]
     rows = []
     for row, result in results.items():
         ours = [number(value) for value in figures(result)]
         rows.append([f"{row} {NAMES[row]}", *ours, number(result.get("norm"))])
         if row in EXPECTED:
-            rows.append(["    the report", *(f"{value:.3f}" for value in EXPECTED[row]), "-"])
+            rows.append(["  the report", *(f"{value:.3f}" for value in EXPECTED[row]), "-"])
     return table(title, columns, rows)
 
 

@@ -20,7 +20,7 @@ def table(title: str, columns: list[str], rows: list[list[str]], caption: str = 
         pad_edge=False,
     )
     for number, name in enumerate(columns):
-        made.add_column(name, justify="left" if number == 0 else "right", no_wrap=False, min_width=5)
+        made.add_column(name, justify="left" if number == 0 else "right", no_wrap=number == 0, min_width=5)
     for row in rows:
         made.add_row(*row)
     return made
@@ -52,7 +52,7 @@ def result_table(result: Result) -> Table:
                 number(task["embedding"].get(metric)),
             ]
         )
-    columns = ["task", "metric", "trivial", "frozen", "cosine", "train", "dev", "no leaks", "embed"]
+    columns = ["task", "metric", "trivial", "frozen", "cosine", "train", "dev", "no\nleaks", "embed"]
     return table("", columns, rows)
 
 

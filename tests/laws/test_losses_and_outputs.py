@@ -1,0 +1,86 @@
+"""How every loss answers to better, unusable, coarse and degenerate outputs."""
+
+from dataclasses import replace
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor
+
+from minbert.losses import AnyLoss, Loss, Targets
+from minbert.outputs import Outputs
+
+LOSSES = [member() for member in AnyLoss.__metadata__[0].members.values()]  # type: ignore[attr-defined]
+CASES = [(loss, kind) for loss in LOSSES for kind in sorted(loss.kinds)]
+LOW, HIGH, CLASSES, ROWS = 1.0, 5.0, 3, 12
+cases = pytest.mark.parametrize(("loss", "kind"), CASES, ids=[f"{loss.kind}-{kind}" for loss, kind in CASES])
+
+
+def noise(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def targets_of(kind: str) -> Targets:
+    hashes = torch.arange(2 * ROWS).reshape(ROWS, 2)
+    if kind == "classes":
+        return Targets(torch.arange(ROWS) % CLASSES, 0.0, 1.0, hashes)
+    if kind == "yes_no":
+        return Targets(torch.arange(ROWS) % 2, 0.0, 1.0, hashes)
+    return Targets(torch.linspace(LOW, HIGH, ROWS), LOW, HIGH, hashes)
+
+
+def outputs_of(kind: str, right: float) -> Outputs:
+    """Outputs that are noise at 0 and right at 1: the scores say the labels, the cosines say how alike a pair is."""
+    targets, left = targets_of(kind), noise(ROWS, 64, seed=1)
+    if kind == "classes":
+        ideal = 5 * torch.eye(CLASSES)[targets.labels]
+    else:
+        ideal = targets.scaled[:, None] if kind == "rating" else 10 * (targets.scaled[:, None] - 0.5)
+    alike = targets.scaled[:, None] if kind != "classes" else torch.zeros(ROWS, 1)
+    partner = alike * left + (1 - alike) * noise(ROWS, 64, seed=2)
+    scores = (1 - right) * noise(*ideal.shape) + right * ideal
+    return Outputs(scores, (left, (1 - right) * noise(ROWS, 64, seed=3) + right * partner))
+
+
+@cases
+def test_it_falls_as_outputs_get_better(loss: Loss, kind: str) -> None:
+    found = [float(loss(outputs_of(kind, right), targets_of(kind))) for right in (0.0, 0.3, 0.6, 1.0)]
+    assert all(worse > better for worse, better in pairwise(found))
+
+
+@cases
+def test_rows_that_are_not_usable_do_not_count(loss: Loss, kind: str) -> None:
+    outputs, targets = outputs_of(kind, 0.5), targets_of(kind)
+    rows = loss.usable(targets)
+    assert rows.shape == (ROWS,) and rows.any()
+    left, right = outputs.vectors
+    fewer = Outputs(outputs.scores[rows], (left[rows], right[rows]))
+    found = loss(fewer, replace(targets, labels=targets.labels[rows], hashes=targets.hashes[rows]))
+    assert float(found) == pytest.approx(float(loss(outputs, targets)), abs=1e-6)
+
+
+@cases
+def test_it_is_computed_in_float32_whatever_the_outputs_are(loss: Loss, kind: str) -> None:
+    outputs = outputs_of(kind, 0.5)
+    coarse = Outputs(outputs.scores.bfloat16(), tuple(vectors.bfloat16() for vectors in outputs.vectors))
+    same = Outputs(coarse.scores.float(), tuple(vectors.float() for vectors in coarse.vectors))
+    found = loss(coarse, targets_of(kind))
+    assert found.dtype == torch.float32
+    assert torch.equal(found, loss(same, targets_of(kind)))
+
+
+@cases
+@pytest.mark.parametrize("size", [0.0, 1e4])
+def test_it_stays_finite_with_its_gradient_at_nothing_and_at_much(loss: Loss, kind: str, size: float) -> None:
+    outputs = outputs_of(kind, 0.5)
+    parts = [(size * part).requires_grad_() for part in (outputs.scores, *outputs.vectors)]
+    found = loss(Outputs(parts[0], (parts[1], parts[2])), targets_of(kind))
+    found.backward()
+    assert torch.isfinite(found)
+    assert all(torch.isfinite(part.grad).all() for part in parts if part.grad is not None)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
+def test_a_weight_is_above_0(loss: Loss) -> None:
+    with pytest.raises(ValueError, match="weight"):
+        type(loss)(weight=0)  # type: ignore[call-arg]
