@@ -55,7 +55,10 @@ def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a BERT of 2 x 32 with random weights and a vocabulary of letters and common words."""
     folder = tmp_path_factory.mktemp("tiny-bert")
     letters = list(string.ascii_lowercase + string.digits + string.punctuation)
-    common = ["the", "a", "of", "to", "and", "in", "is", "it", "not", "how", "do", "i", "what", "good", "bad", "film"]
+    common = [
+        *("the", "a", "of", "to", "and", "in", "is", "it", "was", "for", "on", "with", "not", "how", "do", "i"),
+        *("what", "does", "good", "bad", "film", "food", "very"),
+    ]
     pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), *common]
     vocabulary = list(dict.fromkeys(pieces))
     assert len(vocabulary) <= TINY.vocab_size

@@ -1,5 +1,6 @@
 """What a run does: which weights move, by which gradients, on which rows; and what it refuses to do."""
 
+import itertools
 import json
 import shutil
 from importlib import import_module, resources
@@ -23,6 +24,7 @@ from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run, read_lines
 from minbert.shapes import Gram, Scalar, Weights
 from minbert.training import Interrupted, Listener
+from minbert.training import dry_run as dry_run_module
 from minbert.training import trainer as trainer_module
 from minbert.training.forward import Live
 from minbert.training.plan import Slot
@@ -533,6 +535,14 @@ class TestScoredBy:
         result = quick(check_recipe(toy_table(tiny_bert, epochs=1), toy_data), tmp_path / "run")
         task = result["tasks"]["sentiment"]
         assert task["dev_leaked_rows"] == 3 and set(task["dev_without_leaks"]) == set(task["dev"])
+
+
+def test_a_dry_run_times_the_only_step_where_there_is_one(tiny_bert: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count()
+    monkeypatch.setattr(dry_run_module.time, "perf_counter", lambda: float(next(clock)))
+    found = dry_run_module.dry_run(set_up(toy(tiny_bert, epochs=1, **STEP)))
+    # One second for the step; scoring is not much more.
+    assert found["stages"]["train"]["steps"] == 1 and 1 < found["seconds"] < 3
 
 
 def test_all_faults_of_data_and_encoder_come_at_once(tiny_bert: Path, toy_data: Path, tmp_path: Path) -> None:

@@ -29,9 +29,7 @@ DOWN = {
 }
 
 
-@pytest.mark.parametrize(
-    ("orders", "weights"), [(UP, [2.0, 3.0, 2.0]), (DOWN, [2.35, 2.7, 1.6])], ids=["up", "down"]
-)
+@pytest.mark.parametrize(("orders", "weights"), [(UP, [2.0, 3.0, 2.0]), (DOWN, [2.35, 2.7, 1.6])], ids=["up", "down"])
 def test_three_tasks_in_a_given_order(
     orders: dict[int, tuple[list[int], list[float], list[float]]],
     weights: list[float],

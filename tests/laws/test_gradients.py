@@ -24,9 +24,7 @@ def conflicting(tasks: int, seed: int) -> Tensor:
 
 @each_merge
 @given(tasks=st.integers(1, 5), seed=seeds, size=st.sampled_from([0.01, 0.5, 30.0]))
-def test_gradients_twice_as_long_make_an_update_twice_as_long(
-    merge: Merge, tasks: int, seed: int, size: float
-) -> None:
+def test_gradients_twice_as_long_make_an_update_twice_as_long(merge: Merge, tasks: int, seed: int, size: float) -> None:
     rows = conflicting(tasks, seed)
     one, other = (merge(x @ x.T, merge.start(tasks), rng(seed))[0] @ x for x in (rows, size * rows))
     assert torch.allclose(size * one, other, rtol=1e-3, atol=1e-3 * size)

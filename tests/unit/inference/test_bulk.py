@@ -1,0 +1,142 @@
+"""Bulk prediction: whole or not at all, row by row, in bounded memory."""
+
+import csv
+import io
+import itertools
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from minbert.errors import DataError
+from minbert.inference import Predictor, bulk, load_encoder
+from minbert.inference.bulk import answers, from_file, from_lines, write_answers
+from minbert.model import MultiTaskModel
+from minbert.tasks import Classes, Rating, Task, YesNo
+from minbert.text.readers import Separated
+
+FILES: dict[str, Any] = {"label": "y", "train": "x.csv"}
+TASKS: dict[str, Task] = {
+    "topic": Classes(text=("body",), labels=("art", "sport", "no, thanks"), **FILES),
+    "same": YesNo(text=("one", "two"), **FILES),
+    "near": Rating(text=("one", "two"), range=(1.0, 5.0), **FILES),
+}
+
+
+@pytest.fixture(scope="module")
+def model(tiny_bert: Path) -> Predictor:
+    encoder = load_encoder(tiny_bert, device="cpu")
+    return Predictor(MultiTaskModel(encoder.encoder, encoder.tokenizer, TASKS), "float32")
+
+
+class TestLines:
+    def test_one_text_a_line(self) -> None:
+        lines = ["a tab\tis kept\n", " and spaces \r\n", "the last"]
+        assert list(from_lines(lines, TASKS["topic"])) == [("a tab\tis kept",), (" and spaces ",), ("the last",)]
+
+    def test_two_texts_with_a_tab_between(self) -> None:
+        assert list(from_lines(["a\tb\n", "c\td"], TASKS["same"])) == [("a", "b"), ("c", "d")]
+
+    @pytest.mark.parametrize(
+        ("task", "line", "wanted"),
+        [
+            ("topic", "\n", "a text"),
+            ("topic", " \t \n", "a text"),
+            ("same", "a\n", "two texts with a tab between"),
+            ("same", "a\t\n", "two texts with a tab between"),
+            ("near", "a\tb\tc\n", "two texts with a tab between"),
+        ],
+    )
+    def test_a_bad_line_is_named_when_it_comes(self, task: str, line: str, wanted: str) -> None:
+        rows = from_lines(["a\tb\n", line], TASKS[task])
+        assert next(rows)
+        with pytest.raises(DataError, match=rf"standard input:2: expected {wanted}, found "):
+            next(rows)
+
+
+class TestFile:
+    def test_the_label_need_not_be_there(self, tmp_path: Path) -> None:
+        (tmp_path / "x.csv").write_text('id,two,one\n1,"b, c",a\n')
+        assert list(from_file(tmp_path / "x.csv", TASKS["near"])) == [("a", "b, c")]
+
+    def test_the_suffix_says_how_it_is_written_and_else_the_task(self, tmp_path: Path) -> None:
+        task = TASKS["topic"].model_copy(update={"format": Separated(separator=";")})
+        (tmp_path / "x.txt").write_text("body;x\na;1\n")
+        (tmp_path / "x.tsv").write_text("x\tbody\n1\ta\n")
+        (tmp_path / "x.jsonl").write_text('{"body": "a"}\n')
+        for name in ("x.txt", "x.tsv", "x.jsonl"):
+            assert list(from_file(tmp_path / name, task)) == [("a",)]
+
+
+class TestAnswers:
+    def test_they_come_chunk_by_chunk_in_order(self, model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bulk, "CHUNK", 4)
+        taken: list[int] = []
+
+        def rows() -> Iterator[tuple[str, ...]]:
+            for number in range(10):
+                taken.append(number)
+                yield (f"text {'x' * (9 - number)} {number}",)
+
+        found = answers(model, "topic", rows())
+        first = next(found)
+        assert len(taken) == 4 and set(first) == {"body", "label", "probability"}
+        texts = [first["body"], *(answer["body"] for answer in found)]
+        assert texts == [text for (text,) in rows()]
+
+    def test_chunks_do_not_change_them(self, model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        rows = [(f"a {'good ' * (n % 5)}", f"film {n}") for n in range(20)]
+        whole = list(answers(model, "near", rows))
+        monkeypatch.setattr(bulk, "CHUNK", 3)
+        for one, two in zip(whole, answers(model, "near", rows), strict=True):
+            assert one["score"] == pytest.approx(two["score"], abs=2e-4) and 1 <= one["score"] <= 5
+
+    def test_an_endless_pipe_is_answered_as_it_comes(self, model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(bulk, "CHUNK", 2)
+        endless = answers(model, "topic", (("more",) for _ in itertools.count()))
+        assert len(list(itertools.islice(endless, 5))) == 5
+
+
+class TestWriting:
+    FOUND = (
+        {"body": 'a "b",\nc', "label": "no, thanks", "probability": 0.5},
+        {"body": "é", "label": "art", "probability": 1.0},
+    )
+
+    def test_csv(self, tmp_path: Path) -> None:
+        assert write_answers(self.FOUND, TASKS["topic"], tmp_path / "new" / "x.csv", io.StringIO()) == 2
+        with (tmp_path / "new" / "x.csv").open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        assert rows == [{key: str(value) for key, value in found.items()} for found in self.FOUND]
+
+    def test_jsonl(self, tmp_path: Path) -> None:
+        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.jsonl", io.StringIO())
+        lines = (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(line) for line in lines] == list(self.FOUND) and "é" in lines[1]
+
+    def test_tsv_reads_back(self, tmp_path: Path) -> None:
+        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.tsv", io.StringIO())
+        with (tmp_path / "x.tsv").open(encoding="utf-8", newline="") as file:
+            assert [row["body"] for row in csv.DictReader(file, delimiter="\t")] == ['a "b",\nc', "é"]
+
+    def test_a_pipe_gets_answers_only(self) -> None:
+        pipe = io.StringIO()
+        assert write_answers(self.FOUND, TASKS["topic"], None, pipe) == 2
+        assert pipe.getvalue() == "no, thanks\t0.5\nart\t1.0\n"
+
+    @pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
+    def test_where_a_later_row_fails_the_old_file_stands(self, tmp_path: Path, name: str) -> None:
+        def failing() -> Iterator[dict[str, Any]]:
+            yield self.FOUND[0]
+            raise DataError("x.csv:3: bad")
+
+        (tmp_path / name).write_text("old")
+        with pytest.raises(DataError):
+            write_answers(failing(), TASKS["topic"], tmp_path / name, io.StringIO())
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "old")]
+
+    def test_no_answers_make_an_empty_file(self, tmp_path: Path) -> None:
+        assert write_answers([], TASKS["topic"], tmp_path / "x.csv", io.StringIO()) == 0
+        assert (tmp_path / "x.csv").read_bytes() == b""

@@ -1,0 +1,142 @@
+"""A plan is a pure function of (seed, stage, epoch, task), and draws what the recipe asks for."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from minbert.errors import DataError
+from minbert.recipe import Stage
+from minbert.tasks import Classes, Rating, Split, Task, TaskData, YesNo
+from minbert.training.plan import Slot, StagePlan
+
+FILES = {"label": "y", "train": "x.csv"}
+TASKS: dict[str, Task] = {
+    "topic": Classes(text=("a",), labels=("0", "1"), **FILES),
+    "same": YesNo(text=("a", "b"), **FILES),
+    "near": Rating(text=("a", "b"), range=(0.0, 5.0), **FILES),
+}
+
+
+def data(**rows: int) -> dict[str, TaskData]:
+    """So many rows of each task; every third pair is a positive one: yes, or rated 4."""
+    found = {}
+    for name, count in rows.items():
+        task, columns = TASKS[name], len(TASKS[name].text)
+        texts = tuple(tuple(f"{name} {column} {row}" for row in range(count)) for column in range(columns))
+        labels = torch.tensor([row % 3 == 0 for row in range(count)])
+        values = 4.0 * labels if name == "near" else labels.long()
+        split = Split(texts, values, tuple(f"x.csv:{row + 2}" for row in range(count)))
+        found[name] = TaskData(task, {"train": split}, (), {})
+    return found
+
+
+def plan(rows: dict[str, int] | None = None, name: str = "train", seed: int = 0, **stage: Any) -> StagePlan:
+    return StagePlan(name, Stage.model_validate(stage), data(**(rows or {"topic": 50, "same": 30, "near": 20})), seed)
+
+
+def rows_of(steps: list[list[Slot]], task: str) -> list[int]:
+    return [int(row) for step in steps for slot in step if slot.task == task for row in slot.rows]
+
+
+def same(left: list[list[Slot]], right: list[list[Slot]]) -> bool:
+    pairs = [(a, b) for x, y in zip(left, right, strict=True) for a, b in zip(x, y, strict=True)]
+    return all(a.task == b.task and np.array_equal(a.rows, b.rows) for a, b in pairs)
+
+
+class TestPure:
+    def test_it_comes_out_the_same_in_any_order(self) -> None:
+        one, two = plan(), plan()
+        later = [one.epoch(epoch) for epoch in (2, 0, 1)]
+        assert all(same(two.epoch(epoch), steps) for epoch, steps in zip((2, 0, 1), later, strict=True))
+
+    @pytest.mark.parametrize("other", [{"seed": 1}, {"name": "finetune"}])
+    def test_seed_and_stage_change_it(self, other: dict[str, Any]) -> None:
+        assert rows_of(plan().epoch(0), "same") != rows_of(plan(**other).epoch(0), "same")
+
+    def test_epochs_differ(self) -> None:
+        assert rows_of(plan().epoch(0), "same") != rows_of(plan().epoch(1), "same")
+
+    def test_a_task_draws_the_same_rows_with_and_without_others(self) -> None:
+        alone = rows_of(plan(tasks="same").epoch(1), "same")
+        assert alone == rows_of(plan(mixture="sequential", batches_per_step=2).epoch(1), "same")
+
+
+class TestCounts:
+    def test_an_epoch_is_every_row_once(self) -> None:
+        for epoch in range(3):
+            steps = plan(batch=8).epoch(epoch)
+            assert sorted(rows_of(steps, "topic")) == list(range(50))
+            assert sorted(rows_of(steps, "near")) == list(range(20))
+
+    def test_samples_and_batch_are_by_task(self) -> None:
+        made = plan(samples={"topic": 20, "near": 45}, batch={"topic": 8, "same": 30})
+        sizes = {task: [len(s.rows) for step in made.epoch(0) for s in step if s.task == task] for task in TASKS}
+        assert sizes == {"topic": [8, 8, 4], "same": [30], "near": [32, 13]}
+        assert made.batches_per_epoch == 6
+
+    @pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
+    @pytest.mark.parametrize("mixture", ["sequential", "round_robin", "proportional"])
+    def test_the_number_of_steps_is_what_is_said(self, mixture: str, size: int) -> None:
+        made = plan(batch=7, mixture=mixture, batches_per_step=size, epochs=4)
+        steps = made.epoch(0)
+        assert len(steps) == made.steps_per_epoch and made.steps == 4 * len(steps)
+        assert sum(map(len, steps)) == made.batches_per_epoch == 8 + 5 + 3
+        assert all(len(step) == size for step in steps[:-1]) and 1 <= len(steps[-1]) <= size
+
+    def test_a_stream_comes_back_to_a_row_only_when_all_have_been(self) -> None:
+        made = plan({"topic": 50}, samples=20, epochs=5)
+        drawn = [row for epoch in range(5) for row in rows_of(made.epoch(epoch), "topic")]
+        assert sorted(drawn[:50]) == sorted(drawn[50:]) == list(range(50)) and drawn[:50] != drawn[50:]
+
+    def test_more_than_there_is_means_further_passes(self) -> None:
+        assert sorted(rows_of(plan({"topic": 10}, samples=25).epoch(0), "topic"))[:20] == sorted([*range(10)] * 2)[:20]
+        assert np.bincount(rows_of(plan({"topic": 10}, samples=30).epoch(0), "topic")).tolist() == [3] * 10
+
+    def test_drawn_once_it_is_the_same_rows_in_another_order(self) -> None:
+        made = plan({"topic": 50}, samples=20, draw="once")
+        one, two = (rows_of(made.epoch(epoch), "topic") for epoch in (0, 1))
+        assert set(one) == set(two) and len(set(one)) == 20 and one != two
+        assert plan({"topic": 50}, samples=99, draw="once").tasks["topic"].samples == 50
+
+    @pytest.mark.parametrize("draw", ["stream", "once"])
+    def test_rows_used_are_all_that_any_epoch_draws(self, draw: str) -> None:
+        made = plan(samples=12, epochs=3, draw=draw)
+        for task, rows in made.rows_used().items():
+            drawn = {row for epoch in range(3) for row in rows_of(made.epoch(epoch), task)}
+            assert rows.tolist() == sorted(drawn)
+
+
+class TestPool:
+    def test_ranking_draws_positives_only(self) -> None:
+        made = plan(losses={"same": "mnr", "near": {"kind": "mnr", "positive": 3.5}})
+        for task, count in (("same", 30), ("near", 20)):
+            assert sorted(rows_of(made.epoch(0), task)) == list(range(0, count, 3))
+        assert sorted(rows_of(made.epoch(0), "topic")) == list(range(50))
+
+    def test_beside_another_loss_it_draws_all(self) -> None:
+        made = plan(losses={"same": ["bce", "mnr"]})
+        assert sorted(rows_of(made.epoch(0), "same")) == list(range(30))
+
+    def test_where_no_row_is_of_use_it_is_told(self) -> None:
+        with pytest.raises(DataError, match=r"stages\.train\.losses\.near: expected rows that mnr can learn from"):
+            plan(losses={"near": {"kind": "mnr", "positive": 4.5}})
+
+
+class TestPhases:
+    def test_they_end_with_the_last_batch_of_each_task(self) -> None:
+        made = plan(batch=10, mixture="sequential")
+        steps = made.epoch(0)
+        assert [step[0].task for step in steps] == ["topic"] * 5 + ["same"] * 3 + ["near"] * 2
+        assert made.phase_ends(steps) == {4, 7, 9}
+
+    def test_steps_of_several_batches_end_the_phase_of_their_last_task(self) -> None:
+        made = plan(batch=10, mixture="sequential", batches_per_step=4)
+        assert [step[-1].task for step in made.epoch(0)] == ["topic", "same", "near"]
+        assert made.phase_ends(made.epoch(0)) == {0, 1, 2}
+
+    @pytest.mark.parametrize("stage", [{"mixture": "round_robin"}, {"mixture": "sequential", "tasks": "same"}])
+    def test_there_are_none_where_tasks_alternate_or_there_is_one(self, stage: dict[str, Any]) -> None:
+        made = plan(**stage)
+        assert made.phase_ends(made.epoch(0)) == set()
