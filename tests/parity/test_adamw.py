@@ -1,5 +1,7 @@
 """AdamW against torch's: the same but for where eps stands and how the decay is rounded."""
 
+from copy import deepcopy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -80,7 +82,7 @@ def test_it_goes_on_from_its_saved_state() -> None:
         step(through, optimizer, number)
     again = nn.Parameter(through.detach().clone())
     resumed = optimizer_of(again)
-    resumed.load_state_dict(optimizer.state_dict())
+    resumed.load_state_dict(deepcopy(optimizer.state_dict()))
     step(through, optimizer, 2)
     step(again, resumed, 2)
     assert torch.equal(through, again)

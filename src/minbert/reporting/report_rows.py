@@ -72,4 +72,4 @@ def overall_table(columns: dict[str, dict[str, Result]]) -> Table:
     return table("raw mean on dev", ["row", "the report", *columns], rows)
 
 
-FLOORS = "floors on dev: SST majority class .260, Quora always no .625, STS a constant 0"
+FLOORS = "floors on dev: SST most frequent class of train .253, Quora always no .625, STS a constant 0"

@@ -109,7 +109,9 @@ def best_threshold(cosines: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float
     ordered, yes = cosines[order], labels[order]
     # right[i]: rows answered rightly when the i lowest are answered no.
     right = np.concatenate([[0], np.cumsum(1 - yes)]) + yes.sum() - np.concatenate([[0], np.cumsum(yes)])
-    best = int(np.argmax(right))
+    # No threshold can stand between two that are equal.
+    apart = np.concatenate([[True], ordered[1:] > ordered[:-1], [True]])
+    best = int(np.argmax(np.where(apart, right, -1)))
     edges = np.concatenate([[ordered[0] - 1], (ordered[1:] + ordered[:-1]) / 2, [ordered[-1] + 1]])
     return float(edges[best])
 

@@ -1,9 +1,9 @@
 """Bulk prediction: whole or not at all, row by row, in bounded memory."""
 
 import csv
-import io
 import itertools
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -106,25 +106,25 @@ class TestWriting:
     )
 
     def test_csv(self, tmp_path: Path) -> None:
-        assert write_answers(self.FOUND, TASKS["topic"], tmp_path / "new" / "x.csv", io.StringIO()) == 2
+        assert write_answers(self.FOUND, TASKS["topic"], tmp_path / "new" / "x.csv", sys.stdout) == 2
         with (tmp_path / "new" / "x.csv").open(encoding="utf-8", newline="") as file:
             rows = list(csv.DictReader(file))
         assert rows == [{key: str(value) for key, value in found.items()} for found in self.FOUND]
 
     def test_jsonl(self, tmp_path: Path) -> None:
-        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.jsonl", io.StringIO())
+        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.jsonl", sys.stdout)
         lines = (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == list(self.FOUND) and "é" in lines[1]
 
     def test_tsv_reads_back(self, tmp_path: Path) -> None:
-        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.tsv", io.StringIO())
+        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.tsv", sys.stdout)
         with (tmp_path / "x.tsv").open(encoding="utf-8", newline="") as file:
             assert [row["body"] for row in csv.DictReader(file, delimiter="\t")] == ['a "b",\nc', "é"]
 
-    def test_a_pipe_gets_answers_only(self) -> None:
-        pipe = io.StringIO()
-        assert write_answers(self.FOUND, TASKS["topic"], None, pipe) == 2
-        assert pipe.getvalue() == "no, thanks\t0.5\nart\t1.0\n"
+    def test_a_pipe_gets_answers_only(self, tmp_path: Path) -> None:
+        with (tmp_path / "pipe").open("w") as pipe:
+            assert write_answers(self.FOUND, TASKS["topic"], None, pipe) == 2
+            assert (tmp_path / "pipe").read_text() == "no, thanks\t0.5\nart\t1.0\n"
 
     @pytest.mark.parametrize("name", ["x.csv", "x.jsonl"])
     def test_where_a_later_row_fails_the_old_file_stands(self, tmp_path: Path, name: str) -> None:
@@ -134,9 +134,9 @@ class TestWriting:
 
         (tmp_path / name).write_text("old")
         with pytest.raises(DataError):
-            write_answers(failing(), TASKS["topic"], tmp_path / name, io.StringIO())
+            write_answers(failing(), TASKS["topic"], tmp_path / name, sys.stdout)
         assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [(name, "old")]
 
     def test_no_answers_make_an_empty_file(self, tmp_path: Path) -> None:
-        assert write_answers([], TASKS["topic"], tmp_path / "x.csv", io.StringIO()) == 0
+        assert write_answers([], TASKS["topic"], tmp_path / "x.csv", sys.stdout) == 0
         assert (tmp_path / "x.csv").read_bytes() == b""

@@ -2,7 +2,7 @@
 
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -69,7 +69,7 @@ class TestThreshold:
 
 
 class TestMeans:
-    SCORES = {"topic": {"accuracy": 0.6}, "same": {"accuracy": 0.9, "f1": 0.1}, "near": {"pearson": -0.2}}
+    SCORES: ClassVar = {"topic": {"accuracy": 0.6}, "same": {"accuracy": 0.9, "f1": 0.1}, "near": {"pearson": -0.2}}
 
     def test_raw_and_norm(self) -> None:
         found = means(TASKS, self.SCORES)

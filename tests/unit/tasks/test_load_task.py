@@ -1,0 +1,188 @@
+"""A task's files: read, checked, split, limited."""
+
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from minbert.errors import DataError
+from minbert.tasks import Classes, Rating, Split, Task, TaskData, YesNo, load_task
+
+Write = Callable[[str, Sequence[Sequence[str]]], None]
+Load = Callable[..., TaskData]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Writes rows of x and y, or of a, b and y, as a CSV file."""
+
+    def written(name: str, rows: Sequence[Sequence[str]]) -> None:
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        with path.open("w", newline="") as file:
+            csv.writer(file).writerows([("x", "y") if len(rows[0]) == 2 else ("a", "b", "y"), *rows])
+
+    return written
+
+
+@pytest.fixture
+def load(tmp_path: Path) -> Load:
+    def find(name: str) -> Path:
+        if not (tmp_path / name).is_file():
+            raise DataError(f"{name}: not there")
+        return tmp_path / name
+
+    return lambda task, seed=0, **settings: load_task("mine", task, find, seed, **settings)
+
+
+def classes(**settings: Any) -> Task:
+    return Classes(**{"text": "x", "label": "y", "train": "train.csv", "dev": "dev.csv", **settings})
+
+
+def faults(load: Load, task: Task, tmp_path: Path, **settings: Any) -> list[str]:
+    with pytest.raises(DataError) as caught:
+        load(task, **settings)
+    return [fault.removeprefix(f"{tmp_path}/") for fault in caught.value.faults]
+
+
+def rows(count: int, label: str = "", start: int = 0) -> list[tuple[str, str]]:
+    return [(f"text {i}", label or str(i % 2)) for i in range(start, start + count)]
+
+
+def texts(split: Split) -> set[str]:
+    return {text for column in split.columns for text in column}
+
+
+def test_columns_labels_and_places(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", [("p", "q", "yes"), ("r", "s", "no")])
+    write("dev.csv", [("t\nu", "v", "1.0"), ("w", "x", "FALSE")])
+    data = load(YesNo(text=("a", "b"), label="y", train="train.csv", dev="dev.csv"))
+    dev = data.splits["dev"]
+    assert data.splits["train"].columns == (("p", "r"), ("q", "s"))
+    assert dev.columns[0] == ("t\nu", "w") and dev.labels.tolist() == [1, 0]
+    assert dev.places == (f"{tmp_path}/dev.csv:2", f"{tmp_path}/dev.csv:4")
+    assert data.files == {"train": (tmp_path / "train.csv",), "dev": (tmp_path / "dev.csv",)}
+    assert data.remarks == () and len(dev) == 2
+
+
+def test_several_files_are_one_split_in_their_order(write: Write, load: Load, tmp_path: Path) -> None:
+    for number in (1, 2):
+        write(f"{number}.csv", rows(3, start=10 * number))
+    write("dev.csv", rows(2))
+    write("test.csv", rows(4))
+    data = load(classes(train=("2.csv", "1.csv"), test="test.csv"))
+    assert data.splits["train"].columns[0] == ("text 20", "text 21", "text 22", "text 10", "text 11", "text 12")
+    assert data.splits["train"].places[3] == f"{tmp_path}/1.csv:2"
+    assert {name: len(split) for name, split in data.splits.items()} == {"train": 6, "dev": 2, "test": 4}
+
+
+def test_classes_come_from_train_and_labels_are_their_numbers(write: Write, load: Load) -> None:
+    write("train.csv", [("a", "ham"), ("b", "10"), ("c", "9"), ("d", "egg")])
+    write("dev.csv", [("e", "egg"), ("f", "9")])
+    data = load(classes())
+    assert data.task.labels == ("9", "10", "egg", "ham")  # type: ignore[attr-defined]
+    assert data.splits["dev"].labels.tolist() == [2, 0]
+
+
+def test_all_label_faults_of_all_files_come_at_once_with_their_lines(write: Write, load: Load, tmp_path: Path) -> None:
+    for name, bad in (("train.csv", "5.5"), ("dev.csv", "x"), ("test.csv", "-1")):
+        write(name, [("a", "1"), ("b", bad), ("c", "2")])
+    task = Rating(text="x", label="y", range=(0, 5), train="train.csv", dev="dev.csv", test="test.csv")
+    found = faults(load, task, tmp_path)
+    assert [fault.split(" ")[0] for fault in found] == ["train.csv:3:", "dev.csv:3:", "test.csv:3:"]
+    assert all("expected a number from 0 to 5 in 'y', found" in fault for fault in found)
+
+
+def test_a_class_that_train_does_not_have_is_a_fault_of_dev(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", [("a", "ham"), ("b", "spam")])
+    write("dev.csv", [("c", "ham"), ("d", "spma")])
+    (fault,) = faults(load, classes(), tmp_path)
+    assert fault.startswith("dev.csv:3: expected a class of 'y' that train has, found 'spma'; did you mean 'spam'?")
+
+
+def test_missing_files_and_broken_rows_come_together(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", [("a", "ham"), ("", "spam")])
+    found = faults(load, classes(train=("train.csv", "gone.csv"), dev="away.csv"), tmp_path)
+    assert found[:2] == ["gone.csv: not there", "away.csv: not there"]
+    assert found[2].startswith("train.csv:3: expected a text in 'x'") and len(found) == 3
+
+
+def test_one_class_alone_cannot_be_learned(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", rows(3, "ham"))
+    write("dev.csv", rows(3, "ham"))
+    assert faults(load, classes(), tmp_path) == ["train.csv: expected two classes or more in 'y', found one"]
+
+
+def test_an_empty_file_is_named(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", rows(4))
+    (tmp_path / "dev.csv").write_text("x,y\n")
+    assert faults(load, classes(), tmp_path)[0].startswith("dev.csv: expected rows, found none")
+
+
+def test_a_share_of_train_is_dev_and_another_select(write: Write, load: Load) -> None:
+    write("train.csv", rows(100))
+    data = load(classes(dev=0.2), select=0.1)
+    parts = [texts(data.splits[name]) for name in ("train", "dev", "select")]
+    assert [len(part) for part in parts] == [72, 20, 8]
+    assert not (parts[0] & parts[1] or parts[0] & parts[2] or parts[1] & parts[2])
+    assert data.splits["dev"].labels.bincount().tolist() == [10, 10]
+    assert data.splits["select"].labels.bincount().tolist() == [4, 4]
+
+
+def test_shares_are_those_of_the_seed(write: Write, load: Load) -> None:
+    write("train.csv", rows(60))
+    task = classes(dev=0.2)
+    assert load(task).splits["dev"].places == load(task).splits["dev"].places
+    assert load(task).splits["dev"].places != load(task, seed=1).splits["dev"].places
+
+
+def test_a_share_that_hangs_together_is_refused_or_remarked(write: Write, load: Load, tmp_path: Path) -> None:
+    pair = YesNo(text=("a", "b"), label="y", train="train.csv", dev=0.5)
+    write("train.csv", [("hub", f"{i}", str(i % 2)) for i in range(10)])
+    assert "hang together through equal texts; name a file for dev" in faults(load, pair, tmp_path)[0]
+    write("train.csv", [*[("hub", f"{i}", str(i % 2)) for i in range(16)], ("x", "y", "0"), ("z", "w", "1")])
+    data = load(pair)
+    assert len(data.splits["dev"]) == 2
+    assert data.remarks == ("dev: 11.1% of train, not 50.0%: the other rows hang together through equal texts",)
+
+
+def test_a_limit_is_drawn_once_and_keeps_the_order_of_the_file(write: Write, load: Load) -> None:
+    write("train.csv", rows(50))
+    write("dev.csv", rows(30))
+    first, again, other = (load(classes(limit=20), seed=seed) for seed in (0, 0, 1))
+    for split, whole in (("train", 50), ("dev", 30)):
+        chosen = first.splits[split].columns[0]
+        numbers = [int(text.split()[1]) for text in chosen]
+        assert len(numbers) == 20 and numbers == sorted(numbers)
+        assert chosen == again.splits[split].columns[0] != other.splits[split].columns[0]
+        assert f"{split}: 20 of {whole} rows, drawn once" in first.remarks
+    assert load(classes(limit=50)).remarks == ("dev: 20 of 30 rows, drawn once",)[:0]
+
+
+def test_rows_are_chosen_by_mask_or_number(write: Write, load: Load) -> None:
+    write("train.csv", rows(4))
+    write("dev.csv", rows(4))
+    split = load(classes()).splits["dev"]
+    assert split.rows(np.array([3, 1])).columns[0] == ("text 3", "text 1")
+    assert split.rows(np.array([True, False, False, True])).labels.tolist() == [0, 1]
+
+
+def test_bad_rows_are_set_aside_file_by_file(write: Write, load: Load, tmp_path: Path) -> None:
+    for folder in ("old", "new"):
+        write(f"{folder}/train.csv", [*rows(2), ("", "1")])
+    write("dev.csv", rows(2))
+    data = load(classes(train=("old/train.csv", "new/train.csv")), skip_bad=tmp_path / "bad.jsonl")
+    assert len(data.splits["train"]) == 4
+    kept = "".join(path.read_text() for path in sorted(tmp_path.glob("bad*.jsonl")))
+    assert "old/train.csv" in kept and "new/train.csv" in kept
+
+
+def test_leaks_of_a_split(write: Write, load: Load) -> None:
+    write("train.csv", [("p", "q", "1"), ("q", "r", "1"), ("s", "t", "0")])
+    write("dev.csv", [("r", "p", "1"), ("t", "s", "0"), ("p", "s", "1"), ("p", "r", "0")])
+    pair = {"text": ("a", "b"), "label": "y", "train": "train.csv", "dev": "dev.csv"}
+    assert load(YesNo(**pair)).leaked("dev").tolist() == [True, True, False, False]
+    assert load(Rating(**pair, range=(0, 1))).leaked("dev").tolist() == [False, True, False, False]
