@@ -90,12 +90,13 @@ def load_task(
     faults: list[str] = []
     files = {split: _found(names, find, faults) for split, names in named.items() if names}
     examples: dict[str, list[tuple[Path, Example]]] = {}
+    stems: list[str] = []
     for split, paths in files.items():
         examples[split] = []
         for path in paths:
-            rejects = skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{path.stem}{skip_bad.suffix}")
+            stems.append(path.stem)
             try:
-                found = read(path, task.text, task.label, task.format, rejects)
+                found = read(path, task.text, task.label, task.format, _rejects(skip_bad, name, stems))
                 examples[split] += [(path, example) for example in found]
             except DataError as fault:
                 faults += fault.faults
@@ -130,6 +131,13 @@ def _found(names: Sequence[str], find: Find, faults: list[str]) -> tuple[Path, .
         except DataError as fault:
             faults += fault.faults
     return tuple(paths)
+
+
+def _rejects(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
+    """Where the bad rows of the last of these files go: each file has its own, also where two have one name."""
+    number = stems.count(stems[-1])
+    again = f"-{number}" if number > 1 else ""
+    return skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{stems[-1]}{again}{skip_bad.suffix}")
 
 
 def _labelled(task: Task, rows: list[tuple[Path, Example]], faults: list[str]) -> Split:
