@@ -59,3 +59,11 @@ def test_ranking_learns_from_the_positive_pairs_only() -> None:
     spec = targets(ratings, 0.0, 5.0)
     assert MultipleNegativesRanking().usable(spec).tolist() == [False, True, True]
     assert MultipleNegativesRanking(positive=4.5).usable(spec).tolist() == [False, False, True]
+
+
+def test_a_range_that_does_not_begin_at_0() -> None:
+    # From 1 to 5 the ratings 3, 1, 5 are .5, 0, 1; the top fifth begins at 4.2.
+    found = SquaredError()(Outputs(torch.full((3, 1), 0.5)), targets(torch.tensor([3.0, 1.0, 5.0]), 1.0, 5.0))
+    assert float(found) == pytest.approx((0 + 0.25 + 0.25) / 3, abs=1e-6)
+    spec = targets(torch.tensor([4.1, 4.2, 5.0]), 1.0, 5.0)
+    assert MultipleNegativesRanking().usable(spec).tolist() == [False, True, True]

@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from minbert.encoder.attention import GROWTH, SLACK, attend, layout_of
+from minbert.encoder.attention import LONG, attend
+from minbert.encoder.layout import GROWTH, SLACK, layout_of
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
 SHAPES = st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 8, 16]))
@@ -18,24 +19,30 @@ SEEDS = st.integers(0, 2**32)
 law = settings(max_examples=60, deadline=None, derandomize=True)
 
 
-def defined(query: Tensor, key: Tensor, value: Tensor, lengths: list[int]) -> Tensor:
+def defined(qkv: Tensor, lengths: list[int]) -> Tensor:
     """The definition: for each sequence by itself, softmax(q k^T / sqrt(d)) v."""
     outputs = []
     for start, stop in pairwise(accumulate(lengths, initial=0)):
-        q, k, v = (x[start:stop].transpose(0, 1) for x in (query, key, value))
+        q, k, v = qkv[start:stop].permute(1, 2, 0, 3)
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
         outputs.append((scores.softmax(-1) @ v).transpose(0, 1))
     return torch.cat(outputs)
 
 
+def starts(lengths: list[int]) -> list[int]:
+    """Where each sequence of a pack begins."""
+    return list(accumulate(lengths, initial=0))[:-1]
+
+
 def random(lengths: list[int], shape: tuple[int, int], seed: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
-    """A query, a key, a value, and a gradient that comes back."""
+    """Queries, keys and values; and a gradient that comes back."""
     rng = torch.Generator().manual_seed(seed)
-    return [torch.randn(sum(lengths), *shape, generator=rng, dtype=dtype) for _ in range(4)]
+    qkv = torch.randn(sum(lengths), 3, *shape, generator=rng, dtype=dtype, requires_grad=True)
+    return [qkv, torch.randn(sum(lengths), *shape, generator=rng, dtype=dtype)]
 
 
-def differentiated(result: Tensor, inputs: list[Tensor], back: Tensor) -> list[Tensor]:
-    return [result.detach(), *torch.autograd.grad(result, inputs, back)]
+def differentiated(result: Tensor, qkv: Tensor, back: Tensor) -> list[Tensor]:
+    return [result.detach(), *torch.autograd.grad(result, [qkv], back)]
 
 
 def places(lengths: list[int], number: int) -> slice:
@@ -48,18 +55,50 @@ def places(lengths: list[int], number: int) -> slice:
 def test_attend_agrees_with_the_definition_in_values_and_gradients(
     lengths: list[int], shape: tuple[int, int], seed: int
 ) -> None:
-    *inputs, back = random(lengths, shape, seed)
-    inputs = [x.requires_grad_() for x in inputs]
-    found = differentiated(attend(*inputs, layout_of(lengths)), inputs, back)
-    for mine, wanted in zip(found, differentiated(defined(*inputs, lengths), inputs, back), strict=True):
+    qkv, back = random(lengths, shape, seed)
+    found = differentiated(attend(qkv, layout_of(lengths)), qkv, back)
+    for mine, wanted in zip(found, differentiated(defined(qkv, lengths), qkv, back), strict=True):
         torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
 
 
+@law
+@given(LENGTHS, SHAPES, SEEDS)
+def test_where_only_the_first_tokens_ask_they_get_what_they_always_get(
+    lengths: list[int], shape: tuple[int, int], seed: int
+) -> None:
+    qkv, back = random(lengths, shape, seed)
+    back = back[: len(lengths)]
+    found = differentiated(attend(qkv, layout_of(lengths), firsts=True), qkv, back)
+    wanted = differentiated(defined(qkv, lengths)[starts(lengths)], qkv, back)
+    for mine, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("firsts", [False, True])
+@pytest.mark.parametrize("lengths", [[3, 5], [LONG - 20, LONG + 1], [LONG + 40, LONG + 40]])
+def test_without_gradients_long_sequences_get_the_same(lengths: list[int], firsts: bool) -> None:
+    qkv, _ = random(lengths, (2, 8), 0)
+    wanted = defined(qkv.detach(), lengths)[starts(lengths) if firsts else slice(None)]
+    with torch.inference_mode():
+        found = attend(qkv.detach(), layout_of(lengths), firsts=firsts)
+    torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("length", [8, LONG, LONG + 8])
+def test_in_bfloat16_no_more_is_lost_than_its_rounding(length: int) -> None:
+    qkv, _ = random([length] * 2, (2, 16), 0)
+    low = qkv.detach().bfloat16()
+    torch.testing.assert_close(
+        attend(low, layout_of([length] * 2)).float(), defined(low.float(), [length] * 2), rtol=0.02, atol=0.02
+    )
+
+
 @pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [1, 2, 3, 4, 5], [2, 2, 4, 9]])
-def test_gradients_agree_with_finite_differences(lengths: list[int]) -> None:
-    inputs = [x.requires_grad_() for x in random(lengths, (2, 3), 0, torch.float64)[:3]]
+@pytest.mark.parametrize("firsts", [False, True])
+def test_gradients_agree_with_finite_differences(lengths: list[int], firsts: bool) -> None:
+    qkv, _ = random(lengths, (2, 3), 0, torch.float64)
     layout = layout_of(lengths)
-    assert torch.autograd.gradcheck(lambda q, k, v: attend(q, k, v, layout), inputs)
+    assert torch.autograd.gradcheck(lambda x: attend(x, layout, firsts=firsts), [qkv])
 
 
 @law
@@ -71,13 +110,12 @@ def test_a_sequence_leaves_the_others_outputs_and_gradients_as_they_were(
     layout, mine = layout_of(lengths), places(lengths, number)
     others = torch.ones(sum(lengths), dtype=torch.bool)
     others[mine] = False
-    *inputs, back = random(lengths, shape, seed)
-    changed = [x.clone() for x in (*inputs, back)]
-    for x, fill in zip(changed, (math.nan, math.inf, -math.inf, math.nan), strict=True):
-        x[mine] = fill
-    before = differentiated(attend(*(x.requires_grad_() for x in inputs), layout), inputs, back)
-    *inputs, back = changed
-    after = differentiated(attend(*(x.requires_grad_() for x in inputs), layout), inputs, back)
+    qkv, back = random(lengths, shape, seed)
+    changed, other = qkv.detach().clone(), back.clone()
+    changed[mine], other[mine] = math.nan, math.inf
+    before = differentiated(attend(qkv, layout), qkv, back)
+    changed.requires_grad_()
+    after = differentiated(attend(changed, layout), changed, other)
     for old, new in zip(before, after, strict=True):
         assert torch.equal(old[others], new[others])
 
@@ -86,42 +124,55 @@ def test_a_sequence_leaves_the_others_outputs_and_gradients_as_they_were(
 @given(LENGTHS, SEEDS)
 def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: int) -> None:
     layout = layout_of(lengths)
-    *inputs, back = random(lengths, (2, 4), seed)
-    elsewhere = torch.randint(sum(lengths), layout.spread.shape, generator=torch.Generator().manual_seed(seed))
-    other = replace(layout, spread=elsewhere.index_copy(0, layout.back, layout.spread[layout.back]))
-    inputs = [x.requires_grad_() for x in inputs]
-    found = differentiated(attend(*inputs, other), inputs, back)
-    for mine, wanted in zip(found, differentiated(attend(*inputs, layout), inputs, back), strict=True):
+    qkv, back = random(lengths, (2, 4), seed)
+    rng = torch.Generator().manual_seed(seed)
+    other = []
+    for group in layout:
+        if group.spread is not None and group.back is not None:
+            elsewhere = torch.randint(group.tokens.stop - group.tokens.start, group.spread.shape, generator=rng)
+            spread = elsewhere.index_copy(0, group.back, group.spread[group.back])
+            group = replace(group, spread=spread)
+        other.append(group)
+    found = differentiated(attend(qkv, tuple(other)), qkv, back)
+    for mine, wanted in zip(found, differentiated(attend(qkv, layout), qkv, back), strict=True):
         assert torch.equal(mine, wanted)
 
 
 @law
 @given(LENGTHS)
 def test_each_token_has_a_place_of_its_own_in_a_group_of_near_equal_lengths(lengths: list[int]) -> None:
-    layout = layout_of(lengths)
-    assert torch.equal(layout.spread[layout.back], torch.arange(sum(lengths)))
-    assert layout.padded == (len(layout.spread) > sum(lengths))
-    ends = [group.start + group.count * group.length for group in layout.groups]
-    assert [group.start for group in layout.groups] == [0, *ends[:-1]] and ends[-1] == len(layout.spread)
+    sequences = tokens = 0
     rest = list(lengths)
-    for group in layout.groups:
+    for group in layout_of(lengths):
         members, rest = rest[: group.count], rest[group.count :]
         assert members[-1] == group.length <= max(GROWTH * members[0], SLACK + members[0])
-        assert (group.mask is None) == (members[0] == members[-1])
+        assert group.sequences == slice(sequences, sequences + group.count)
+        assert group.tokens == slice(tokens, tokens + sum(members))
+        sequences, tokens = group.sequences.stop, group.tokens.stop
+        assert (group.spread is None) == (group.back is None) == (group.bias is None) == (members[0] == members[-1])
+        if group.spread is not None and group.back is not None:
+            assert torch.equal(group.spread[group.back], torch.arange(sum(members)))
+            assert len(group.spread) == group.count * group.length
     assert rest == []
 
 
-@pytest.mark.parametrize("count", [1, 3])
-def test_equal_lengths_are_never_spread(count: int) -> None:
-    layout = layout_of([5] * count)
-    assert not layout.padded and len(layout.groups) == 1 and layout.groups[0].mask is None
-
-
 def test_dropout_drops_weights_and_keeps_their_mean() -> None:
-    lengths = [3, 4, 6]
-    query, key, *_ = random(lengths, (2, 4), 0)
-    layout, ones = layout_of(lengths), torch.ones_like(key)
+    lengths = [3, 4, 6, 20]
+    qkv = random(lengths, (2, 4), 0)[0].detach()
+    qkv[:, 2] = 1.0
     torch.manual_seed(0)
-    sums = torch.stack([attend(query, key, ones, layout, dropout=0.5) for _ in range(1000)])
-    assert sums.std() > 0.1
-    torch.testing.assert_close(sums.mean(0), ones, rtol=0, atol=0.15)
+    for firsts in (False, True):
+        sums = torch.stack([attend(qkv, layout_of(lengths), dropout=0.5, firsts=firsts) for _ in range(1000)])
+        assert sums.std() > 0.1
+        torch.testing.assert_close(sums.mean(0), torch.ones_like(sums[0]), rtol=0, atol=0.15)
+
+
+def test_the_way_back_goes_through_the_same_mask() -> None:
+    lengths = [3, 4, 6, 20]
+    qkv, _ = random(lengths, (2, 4), 0, torch.float64)
+
+    def run(x: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        return attend(x, layout_of(lengths), dropout=0.3)
+
+    assert torch.autograd.gradcheck(run, [qkv])

@@ -72,6 +72,7 @@ def test_offsets_mark_sequences_sorted_by_length_equals_in_order(sequences: list
 def test_pooled_vectors_come_in_the_order_of_the_rows(order: list[int], how: Pooling) -> None:
     packed = pack([tokens([(row, 0)] * (1 + row % 3)) for row in order])
     hidden = packed.ids[:, None].float()
+    hidden = hidden if how == "mean" else hidden[packed.offsets[:-1]]
     assert pool(hidden, packed, how, torch.nn.Identity())[:, 0].tolist() == order
 
 
@@ -81,7 +82,8 @@ def test_mean_pooling_is_the_mean_and_cls_the_first_token(sequences: list[Tokens
     packed = pack(sequences)
     hidden = torch.randn(len(packed.ids), 3, generator=torch.Generator().manual_seed(0))
     each = parts(packed, hidden)
-    mean, first = (pool(hidden, packed, how, torch.nn.Identity()) for how in ("mean", "cls"))
+    mean = pool(hidden, packed, "mean", torch.nn.Identity())
+    first = pool(hidden[packed.offsets[:-1]], packed, "cls", torch.nn.Identity())
     torch.testing.assert_close(mean, torch.stack([part.mean(0) for part in each]), rtol=1e-5, atol=1e-6)
     assert torch.equal(first, torch.stack([part[0] for part in each]))
 
@@ -114,7 +116,7 @@ def test_no_gradient_reaches_the_tokens_of_a_neighbour(bert: Bert, sequences: li
     packed = pack(sequences)
     bert.zero_grad()
     parts(packed, bert(packed))[0].square().sum().backward()
-    touched = set(bert.embeddings.word.weight.grad.abs().sum(1).nonzero().flatten().tolist())
+    touched = set(bert.embeddings.word.weight.grad.to_dense().abs().sum(1).nonzero().flatten().tolist())
     assert touched <= set(sequences[0].ids.tolist())
     bert.zero_grad()
 

@@ -3,14 +3,17 @@
 Source: Devlin et al. 2018, "BERT: Pre-training of Deep Bidirectional Transformers for Language Understanding".
 """
 
+from contextlib import nullcontext
+
 import torch
 from torch import nn
 
-from minbert.encoder.attention import layout_of
 from minbert.encoder.config import BertConfig
 from minbert.encoder.embeddings import Embeddings
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.layer import Layer
+from minbert.encoder.layout import layout_of
+from minbert.encoder.linear import plain_products
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
 
@@ -41,13 +44,22 @@ class Bert(Encoder):
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.pooler = Pooler(config.hidden_size)
 
-    def forward(self, packed: Packed) -> Hidden:
-        """The last layer's vector of every token of the pack."""
-        layout = layout_of(packed.lengths, packed.ids.device)
-        hidden = self.embeddings(packed)
-        for layer in self.layers:
-            hidden = layer(hidden, layout)
-        return hidden  # type: ignore[no-any-return]
+    def forward(self, packed: Packed, precision: torch.dtype | None = None, firsts: bool = False) -> Hidden | Vectors:
+        """The last layer's vector of every token of the pack.
+
+        Args:
+            packed: the tokens.
+            precision: in which the layers compute; weights, norms and sums stay float32. None: in the weights' own, by
+                the products that lose least (of two ways in float32, the faster loses a third more).
+            firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
+        """
+        with nullcontext() if precision else plain_products():
+            layout = layout_of(packed.lengths, packed.ids.device)
+            hidden = self.embeddings(packed, precision)
+            *below, last = self.layers
+            for layer in below:
+                hidden = layer(hidden, layout)
+            return last(hidden, layout, packed.offsets[:-1] if firsts else None)  # type: ignore[no-any-return]
 
     def blocks(self) -> list[nn.Module]:
         """The parts from bottom to top: the embeddings, then one per layer."""

@@ -1,15 +1,20 @@
 """Word, position and segment vectors, summed, normalised, dropped out."""
 
+import torch
+import torch.nn.functional as F
 from torch import nn
 
 from minbert.encoder.config import BertConfig
-from minbert.encoder.dropout import Dropout
+from minbert.encoder.dropout import kept
 from minbert.shapes import Hidden
 from minbert.text.packed import Packed
 
 
 class Embeddings(nn.Module):
     """`dropout(LayerNorm(word[id] + position[place] + segment[text]))` for each token of a pack.
+
+    On a processor the gradient of the word table is sparse: it holds the rows of the words that occurred. A dense one
+    would be filled with 30,000 rows of zeros for each batch.
 
     Source: Devlin et al. 2018, section 3, figure 2.
     """
@@ -20,9 +25,14 @@ class Embeddings(nn.Module):
         self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
         self.segment = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.dropout = Dropout(config.hidden_dropout_prob)
+        self.share = config.hidden_dropout_prob
 
-    def forward(self, packed: Packed) -> Hidden:
-        """The vectors of the T tokens."""
-        total = self.word(packed.ids) + self.position(packed.positions) + self.segment(packed.segments)
-        return self.dropout(self.norm(total))  # type: ignore[no-any-return]
+    def forward(self, packed: Packed, precision: torch.dtype | None = None) -> Hidden:
+        """The vectors of the T tokens, in the given type; None: that of the weights."""
+        word = F.embedding(packed.ids, self.word.weight, sparse=packed.ids.device.type == "cpu")
+        total = word + self.position(packed.positions) + self.segment(packed.segments)
+        hidden: Hidden = self.norm(total).to(precision)
+        if not self.training or not self.share:
+            return hidden
+        mask, factor = kept(hidden.numel(), self.share, hidden)
+        return hidden * mask.view_as(hidden) * factor

@@ -17,7 +17,7 @@ class Encoder(nn.Module, ABC):
     config: BertConfig
     pooler: nn.Module
     precision: torch.dtype = torch.float32
-    """In which the matrix products are computed; weights, norms and sums stay float32."""
+    """In which `vectors` computes; weights, norms and sums stay float32."""
 
     @property
     def width(self) -> int:
@@ -25,8 +25,8 @@ class Encoder(nn.Module, ABC):
         return self.config.hidden_size
 
     @abstractmethod
-    def forward(self, packed: Packed) -> Hidden:
-        """The last layer's vector of every token of the pack."""
+    def forward(self, packed: Packed, precision: torch.dtype | None = None, firsts: bool = False) -> Hidden | Vectors:
+        """The last layer's vector of every token of the pack, or of each sequence's first token only."""
 
     @abstractmethod
     def blocks(self) -> list[nn.Module]:
@@ -34,6 +34,5 @@ class Encoder(nn.Module, ABC):
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""
-        low = self.precision != torch.float32
-        with torch.autocast(packed.ids.device.type, dtype=self.precision if low else None, enabled=low):
-            return pool(self(packed), packed, how, self.pooler)
+        firsts = how != "mean"
+        return pool(self(packed, self.precision, firsts), packed, how, self.pooler)

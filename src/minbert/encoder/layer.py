@@ -3,10 +3,12 @@
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minbert.encoder.attention import Attention, Layout
+from minbert.encoder.attention import Attention
 from minbert.encoder.config import BertConfig
-from minbert.encoder.dropout import Dropout
-from minbert.shapes import Hidden
+from minbert.encoder.layout import Layout
+from minbert.encoder.linear import Linear
+from minbert.encoder.norm import AddNorm
+from minbert.shapes import Hidden, Vectors
 
 
 class Layer(nn.Module):
@@ -17,24 +19,24 @@ class Layer(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        width, eps = config.hidden_size, config.layer_norm_eps
+        width, eps, share = config.hidden_size, config.layer_norm_eps, config.hidden_dropout_prob
         self.attention = Attention(config)
-        self.attention_norm = nn.LayerNorm(width, eps=eps)
-        self.up = nn.Linear(width, config.intermediate_size)
-        self.down = nn.Linear(config.intermediate_size, width)
-        self.norm = nn.LayerNorm(width, eps=eps)
-        self.dropout = Dropout(config.hidden_dropout_prob)
+        self.attention_norm = AddNorm(width, eps, share)
+        self.up = Linear(width, config.intermediate_size)
+        self.down = Linear(config.intermediate_size, width)
+        self.norm = AddNorm(width, eps, share)
         self.activation = config.hidden_act
 
-    def forward(self, hidden: Hidden, layout: Layout) -> Hidden:
-        """The tokens, one layer up."""
-        attended = self.attention_norm(hidden + self.dropout(self.attention(hidden, layout)))
-        inner = activate(self.up(attended), self.activation)
-        return self.norm(attended + self.dropout(self.down(inner)))  # type: ignore[no-any-return]
+    def forward(self, hidden: Hidden, layout: Layout, firsts: Tensor | None = None) -> Hidden | Vectors:
+        """The tokens, one layer up; or, given the place of each sequence's first token, only those."""
+        mixed = self.attention(hidden, layout, firsts is not None)
+        below = hidden if firsts is None else hidden.index_select(0, firsts)
+        attended = self.attention_norm(below, mixed)
+        return self.norm(attended, self.down(self._activated(attended)))  # type: ignore[no-any-return]
 
-
-def activate(x: Tensor, name: str) -> Tensor:
-    """The activation by its name in `config.json`."""
-    if name == "relu":
-        return F.relu(x)
-    return F.gelu(x, approximate="tanh" if name == "gelu_new" else "none")
+    def _activated(self, attended: Tensor) -> Tensor:
+        """`act(up(a))`, by the activation's name in `config.json`."""
+        inner = self.up(attended)
+        if self.activation == "relu":
+            return F.relu(inner)
+        return F.gelu(inner, approximate="tanh" if self.activation == "gelu_new" else "none")

@@ -1,10 +1,9 @@
 """From the tokens of a pack to one vector per sequence."""
 
-from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
@@ -22,22 +21,16 @@ def mean(hidden: Hidden, packed: Packed) -> Vectors:
     return total.index_add(0, owner, hidden.float()) / sizes[:, None]
 
 
-def first(hidden: Hidden, packed: Packed) -> Vectors:
-    """Each sequence's first token, in the order of the pack."""
-    return hidden.index_select(0, packed.offsets[:-1]).float()
-
-
-def pool(hidden: Hidden, packed: Packed, how: Pooling, pooler: nn.Module) -> Vectors:
+def pool(hidden: Hidden | Vectors, packed: Packed, how: Pooling, pooler: nn.Module) -> Vectors:
     """One vector per sequence, in the order in which the sequences were given to `pack`.
 
     Args:
-        hidden: the encoder's last layer.
+        hidden: the encoder's last layer: every token for `mean`, else each sequence's first.
         packed: the pack it came from.
         how: which pooling.
         pooler: BERT's pooler, used by `"pooler"` only.
     """
-    plain: dict[str, Callable[[Tensor, Packed], Tensor]] = {"mean": mean, "cls": first, "pooler": first}
-    vectors = plain[how](hidden, packed)
+    vectors = mean(hidden, packed) if how == "mean" else hidden.float()
     if how == "pooler":
-        vectors = pooler(vectors).float()
+        vectors = pooler(vectors)
     return vectors.index_select(0, packed.index)

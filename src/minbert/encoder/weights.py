@@ -50,6 +50,18 @@ def _rename(name: str, table: list[tuple[str, str]]) -> str:
     return name
 
 
+def parts(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """A BERT's tensors as views, by our names, the fused projection of attention cut into query, key and value."""
+    found = {}
+    for name, tensor in tensors.items():
+        if ".attention.projection." in name:
+            pieces = zip(("query", "key", "value"), tensor.chunk(3), strict=True)
+            found.update({name.replace("projection", which): piece for which, piece in pieces})
+        else:
+            found[name] = tensor
+    return found
+
+
 def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
     """Copies tensors of a file into a BERT.
 
@@ -65,7 +77,7 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
         WeightsError: every missing, unexpected or wrongly shaped tensor, at once.
     """
     given = {ours(name): (name, tensor) for name, tensor in tensors.items()}
-    wanted = bert.state_dict()
+    wanted = parts(bert.state_dict())
     extras = sorted(name for key, (name, _) in given.items() if key not in wanted and EXTRAS.search(key))
     no_pooler = not any(key.startswith("pooler.") for key in given)
     faults = []
@@ -95,4 +107,4 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
 
 def export(bert: Bert) -> dict[str, Tensor]:
     """The tensors under the names that `transformers.BertModel` expects."""
-    return {theirs(name): tensor.detach().to("cpu").contiguous() for name, tensor in bert.state_dict().items()}
+    return {theirs(name): tensor.detach().to("cpu").contiguous() for name, tensor in parts(bert.state_dict()).items()}

@@ -11,6 +11,11 @@ from minbert.shapes import Gram, Weights
 Row = list[Tensor | None]
 
 
+def summed(gradient: Tensor) -> Tensor:
+    """A gradient with one entry per row: a sparse one that was accumulated holds a row as often as it occurred."""
+    return gradient.coalesce() if gradient.is_sparse else gradient
+
+
 class TaskGradients:
     """One row per task: the gradient of each shared parameter, or None where the task does not use it.
 
@@ -24,7 +29,7 @@ class TaskGradients:
 
     def take(self) -> None:
         """Takes what the backward passes of one task left in `.grad` as a new row, and clears it."""
-        self.rows.append([parameter.grad for parameter in self.shared])
+        self.rows.append([None if p.grad is None else summed(p.grad) for p in self.shared])
         for parameter in self.shared:
             parameter.grad = None
 
@@ -45,7 +50,7 @@ class TaskGradients:
             for weight, gradient in parts:
                 if gradient is not None:
                     total = gradient.mul_(weight) if total is None else total.add_(gradient, alpha=weight)
-            parameter.grad = total
+            parameter.grad = None if total is None else summed(total)
         self.rows = []
 
 
@@ -53,5 +58,15 @@ def _dot(left: Row, right: Row) -> Tensor:
     pairs = [(a, b) for a, b in zip(left, right, strict=True) if a is not None and b is not None]
     total = torch.zeros((), dtype=torch.float64)
     for a, b in pairs:
+        if a.is_sparse and b.is_sparse:
+            a, b = _common(a, b)
         total += torch.dot(a.flatten(), b.flatten()).double().cpu()
     return total
+
+
+def _common(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
+    """The values of the rows that two sparse gradients share, in one order."""
+    mine, others = left.indices()[0], right.indices()[0]
+    place = torch.searchsorted(mine, others).clamp_(max=len(mine) - 1)
+    shared = mine[place] == others
+    return left.values()[place[shared]], right.values()[shared]

@@ -11,6 +11,10 @@ BLOCK = 1 << 17
 """Numbers that are updated together on a processor: few enough that all five arrays stay in its cache."""
 
 
+Gradient = Tensor | tuple[Tensor, Tensor]
+"""Of a stretch of a weight: dense, or the rows that it has and their values."""
+
+
 class AdamW(torch.optim.Optimizer):
     """Adam with decoupled weight decay, the bias corrections folded into the step size.
 
@@ -70,12 +74,22 @@ class AdamW(torch.optim.Optimizer):
         first, second = group["betas"]
         rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
         decay = group["lr"] * group["weight_decay"]
+        # One piece of memory for all roots: fresh pages would cost as much as the roots.
+        scratch = parameters[0].new_empty(BLOCK)
         for parameter in parameters:
             state = self.state[parameter]
-            for w, g, m, v in _blocks(parameter, parameter.grad, state["m"], state["v"]):
-                m.mul_(first).add_(g, alpha=1 - first)
-                v.mul_(second).addcmul_(g, g, value=1 - second)
-                w.addcdiv_(m, v.sqrt().add_(group["eps"]), value=-rate)
+            for w, m, v, gradient in _blocks(parameter, state["m"], state["v"]):
+                m.mul_(first)
+                v.mul_(second)
+                if isinstance(gradient, tuple):
+                    rows, values = gradient
+                    m.index_add_(0, rows, values, alpha=1 - first)
+                    v.index_add_(0, rows, values.square(), alpha=1 - second)
+                else:
+                    m.add_(gradient, alpha=1 - first)
+                    v.addcmul_(gradient, gradient, value=1 - second)
+                root = torch.sqrt(v, out=scratch[: v.numel()].view_as(v)) if v.numel() <= BLOCK else v.sqrt()
+                w.addcdiv_(m, root.add_(group["eps"]), value=-rate)
                 if decay:
                     # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
                     w.sub_(w * decay)
@@ -83,11 +97,27 @@ class AdamW(torch.optim.Optimizer):
             self.state[parameter]["step"] = age + 1
 
 
-def _blocks(*tensors: Tensor | None) -> Iterator[tuple[Tensor, ...]]:
+def _blocks(weight: Tensor, m: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Gradient]]:
     """The same stretch of each tensor, one stretch after the other; whole tensors on a GPU."""
-    whole = tuple(tensor for tensor in tensors if tensor is not None)
-    weight, _, *memory = whole
-    if weight.device.type != "cpu" or not all(tensor.is_contiguous() for tensor in (weight, *memory)):
+    gradient = weight.grad
+    assert gradient is not None
+    if gradient.is_sparse:
+        return _row_blocks(weight, m, v, gradient.coalesce())
+    whole = (weight, m, v, gradient)
+    if weight.device.type != "cpu" or not all(tensor.is_contiguous() for tensor in whole[:3]):
         # Flattened, a weight that is not contiguous would be a copy, and the copy would move.
         return iter([whole])
     return zip(*(tensor.reshape(-1).split(BLOCK) for tensor in whole), strict=True)
+
+
+def _row_blocks(
+    weight: Tensor, m: Tensor, v: Tensor, gradient: Tensor
+) -> Iterator[tuple[Tensor, Tensor, Tensor, Gradient]]:
+    """The same for a gradient that holds some rows only."""
+    size = max(1, BLOCK // max(1, weight[0].numel()))
+    rows, values = gradient.indices()[0], gradient.values()
+    starts = torch.arange(0, len(weight), size, device=rows.device)
+    bounds = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
+    for number, parts in enumerate(zip(weight.split(size), m.split(size), v.split(size), strict=True)):
+        mine = slice(bounds[number], bounds[number + 1])
+        yield *parts, (rows[mine] - number * size, values[mine])

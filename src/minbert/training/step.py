@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from minbert.errors import TrainingError
-from minbert.gradients import TaskGradients
+from minbert.gradients import TaskGradients, summed
 from minbert.losses import Loss, Targets
 from minbert.optimizer import AdamW
 from minbert.outputs import Outputs
@@ -95,14 +95,18 @@ class Stepper:
 
     def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
         """Clips the merged gradient and moves the weights."""
-        clip = self.stage.optimizer.clip
+        for parameter in self.trained:
+            if parameter.grad is not None:
+                parameter.grad = summed(parameter.grad)
         gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        norm = nn.utils.get_total_norm(gradients)
+        values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
+        norm = nn.utils.get_total_norm(values)
         if not torch.isfinite(norm):
             tasks = ", ".join(sorted({task for task, _ in losses}))
             raise TrainingError(f"stage {self.name!r}, step {number + 1}, task {tasks}: the gradient is {float(norm)}")
-        if clip:
-            nn.utils.clip_grads_with_norm_(self.trained, clip, norm)
+        clip = self.stage.optimizer.clip
+        if clip and norm > clip:
+            torch._foreach_mul_(values, float(clip / norm))
         factor = self.stage.schedule(number, total)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor

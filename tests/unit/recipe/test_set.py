@@ -1,0 +1,68 @@
+"""`--set path=value`."""
+
+from typing import Any
+
+import pytest
+
+from minbert.errors import RecipeError
+from minbert.optimizer import Cosine
+from minbert.recipe import Recipe, parse_set
+
+
+@pytest.mark.parametrize(
+    ("assignment", "table"),
+    [
+        ("seed=3", {"seed": 3}),
+        ("stages.train.lr=3e-5", {"stages": {"train": {"lr": 3e-5}}}),
+        ("stages.train.merge=pcgrad", {"stages": {"train": {"merge": "pcgrad"}}}),
+        ('stages.train.merge="pcgrad"', {"stages": {"train": {"merge": "pcgrad"}}}),
+        ("tasks.my-task.text=['a', 'b']", {"tasks": {"my-task": {"text": ["a", "b"]}}}),
+        ("a.head={kind='linear', dropout=0}", {"a": {"head": {"kind": "linear", "dropout": 0}}}),
+        ("encoder.source=owner/name@main", {"encoder": {"source": "owner/name@main"}}),
+        ("tasks.a.train=dir/with space.csv", {"tasks": {"a": {"train": "dir/with space.csv"}}}),
+        ("tasks.a.yes=a=b", {"tasks": {"a": {"yes": "a=b"}}}),
+        (" seed = 3 ", {"seed": 3}),
+        ("tasks.a.yes=", {"tasks": {"a": {"yes": ""}}}),
+        ("flag=true", {"flag": True}),
+    ],
+)
+def test_a_value_is_toml_or_else_a_plain_string(assignment: str, table: Any) -> None:
+    assert parse_set(assignment) == table
+
+
+@pytest.mark.parametrize("assignment", ["", "seed", "=3", "a..b=3", ".a=3", "a.=3", "a b=3", "a[0]=3", "'a'=3"])
+def test_what_has_no_path_is_refused_with_an_example(assignment: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        parse_set(assignment)
+    assert str(caught.value).startswith(f"--set {assignment}: expected path=value, for example stages.train.lr=")
+
+
+def test_later_ones_win_and_tables_merge() -> None:
+    sets = ["seed=1", "seed=2", "stages.train.batch.sentiment=8", "stages.train.schedule={kind='cosine', warmup=0.2}"]
+    recipe = Recipe.load("quick", sets)
+    stage = recipe.stages["train"]
+    assert recipe.seed == 2 and stage.schedule == Cosine(warmup=0.2)
+    assert [stage.of("batch", task) for task in recipe.tasks] == [8, 64, 32]
+
+
+def test_a_new_stage_can_be_set() -> None:
+    assert list(Recipe.load("quick", ["stages.more.epochs=1"]).stages) == ["train", "more"]
+
+
+@pytest.mark.parametrize(
+    ("assignment", "path", "said"),
+    [
+        ("stages.train.lr=0", "stages.train.lr", "greater than 0"),
+        ("stages.train.lr=fast", "stages.train.lr", "found 'fast'"),
+        ("stages.train.merge=pcgrat", "stages.train.merge", "did you mean 'pcgrad'?"),
+        ("stages.train.epoch=3", "stages.train.epoch", "did you mean 'epochs'?"),
+        ("stagse.train.epochs=3", "stagse", "did you mean 'stages'?"),
+        ("tasks.sentiment=3", "tasks.sentiment", "expected a name or a table with a `kind`"),
+        ("stages.train.batch.sts=3", "stages.train.batch.sts", "expected a task of this recipe (sentiment, "),
+    ],
+)
+def test_a_wrong_value_is_named_by_its_path(assignment: str, path: str, said: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load("quick", [assignment])
+    (fault,) = caught.value.faults
+    assert f": {path}: " in fault and said in fault
