@@ -92,7 +92,7 @@ class AdamW(torch.optim.Optimizer):
                 w.addcdiv_(m, root.add_(group["eps"]), value=-rate)
                 if decay:
                     # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
-                    w.sub_(w * decay)
+                    w.add_(w, alpha=-decay)
         for parameter in parameters:
             self.state[parameter]["step"] = age + 1
 
