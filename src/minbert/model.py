@@ -1,7 +1,6 @@
 """One encoder, a head per task."""
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -18,7 +17,6 @@ from minbert.randomness import generator
 from minbert.storage import valid_folder
 from minbert.tasks import AnyTask, Task
 from minbert.text.batches import Batch, Forms
-from minbert.text.packed import join
 from minbert.text.tokenizer import Tokenizer
 
 HEADS, SETTINGS = "heads.safetensors", "model.json"
@@ -70,11 +68,10 @@ class MultiTaskModel(nn.Module):
 
     def pooled(self, task: str, batch: Batch) -> tuple[Tensor | None, tuple[Tensor, ...]]:
         """The vectors of the rows as wholes, and of their texts apart, as far as they stand in the pack."""
-        return _parts(batch, self.encoder.vectors(batch.pack, self.pooling_of(task)))
-
-    def pooling_of(self, task: str) -> Pooling:
-        """How the vectors of a task's head are pooled."""
-        return self.tasks[task].head.pooling or self.pooling
+        how = self.tasks[task].head.pooling or self.pooling
+        vectors = self.encoder.vectors(batch.pack, how)
+        parts = vectors.split(len(batch.rows))
+        return (parts[0], parts[1:]) if batch.forms.whole else (None, parts)
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""
@@ -87,27 +84,10 @@ class MultiTaskModel(nn.Module):
         """The outputs of a batch of a task."""
         return self.score(task, *self.pooled(task, batch))
 
-    def together(self, batches: Sequence[tuple[str, Batch]]) -> list[Outputs]:
-        """The outputs of batches of several tasks that go through the encoder in one pack."""
-        ways = {self.pooling_of(task) for task, _ in batches}
-        packs = [batch.pack for _, batch in batches]
-        vectors = self.encoder.pooled(join(packs).to(next(self.parameters()).device), ways)
-        found, start = [], 0
-        for (task, batch), one in zip(batches, packs, strict=True):
-            mine = vectors[self.pooling_of(task)][start : start + len(one)]
-            found.append(self.score(task, *_parts(batch, mine)))
-            start += len(one)
-        return found
-
     @property
     def embedding_pooling(self) -> Pooling:
         """How embeddings are pooled: as the heads' vectors are, except that BERT's pooler is for heads only."""
         return "cls" if self.pooling == "cls" else "mean"
-
-
-def _parts(batch: Batch, vectors: Tensor) -> tuple[Tensor | None, tuple[Tensor, ...]]:
-    parts = vectors.split(len(batch.rows))
-    return (parts[0], parts[1:]) if batch.forms.whole else (None, parts)
 
 
 def _key(task: str) -> str:

@@ -1,7 +1,6 @@
 """What the rest of minbert needs of an encoder."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Set
 
 import torch
 from torch import nn
@@ -35,10 +34,5 @@ class Encoder(nn.Module, ABC):
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""
-        return self.pooled(packed, {how})[how]
-
-    def pooled(self, packed: Packed, ways: Set[Pooling]) -> dict[Pooling, Vectors]:
-        """The same for several ways of pooling, from one pass."""
-        hidden = self(packed, self.precision, "mean" not in ways)
-        first = hidden if "mean" not in ways else hidden.index_select(0, packed.offsets[:-1])
-        return {how: pool(hidden if how == "mean" else first, packed, how, self.pooler) for how in ways}
+        firsts = how != "mean"
+        return pool(self(packed, self.precision, firsts), packed, how, self.pooler)

@@ -57,26 +57,3 @@ def pack(sequences: Sequence[Tokens]) -> Packed:
         index=torch.from_numpy(index),
         lengths=tuple(sizes[order].tolist()),
     )
-
-
-def join(packs: Sequence[Packed]) -> Packed:
-    """One pack of all sequences of some packs, in the order in which the packs were given."""
-    if len(packs) == 1:
-        return packs[0]
-    sizes = np.concatenate([np.array(one.lengths, dtype=np.int64) for one in packs])
-    order = np.argsort(sizes, kind="stable")
-    place = np.empty_like(order)
-    place[order] = np.arange(len(order))
-    ends, offsets = np.cumsum(sizes), np.zeros(len(sizes) + 1, dtype=np.int64)
-    np.cumsum(sizes[order], out=offsets[1:])
-    # Where the tokens of each place stand in the packs, one behind the other.
-    moves = (ends - sizes)[order] - offsets[:-1]
-    tokens = torch.from_numpy(np.repeat(moves, sizes[order]) + np.arange(offsets[-1]))
-    before = np.cumsum([0, *map(len, packs)])
-    given = np.concatenate([one.index.numpy() + start for one, start in zip(packs, before, strict=False)])
-    return Packed(
-        **{name: torch.cat([getattr(one, name) for one in packs])[tokens] for name in ("ids", "positions", "segments")},
-        offsets=torch.from_numpy(offsets),
-        index=torch.from_numpy(place[given]),
-        lengths=tuple(sizes[order].tolist()),
-    )

@@ -1,7 +1,7 @@
 """How a slot of the plan becomes outputs: through the whole model, or from encodings computed once."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -14,11 +14,6 @@ from minbert.text.batches import Batch, Forms, Rows
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.setup import Setup
 
-TOGETHER = 8192
-"""Tokens that go through the encoder in one pack: batches of one step are put together up to here. More tokens make
-better use of the matrix library, and take more memory."""
-
-Made = tuple[Outputs, Targets]
 Losses = dict[str, tuple[Loss, ...]]
 Advance = Callable[[int], None]
 
@@ -35,30 +30,15 @@ class Live:
     def __init__(self, setup: Setup, losses: Losses, advance: Advance) -> None:
         self.setup, self.losses, self.advance = setup, losses, advance
 
-    def __call__(self, slots: Sequence[Slot]) -> Iterator[list[Made]]:
-        """The outputs and targets of slots: as many at a time as fit into one pack."""
-        held: list[tuple[str, Batch]] = []
-        for slot in slots:
-            batch = self._batch(slot)
-            if held and sum(len(one.pack.ids) for _, one in [*held, (slot.task, batch)]) > TOGETHER:
-                yield self._made(held)
-                held = []
-            held.append((slot.task, batch))
-        yield self._made(held)
-
-    def _batch(self, slot: Slot) -> Batch:
-        forms = self.setup.model.forms(slot.task, self.losses[slot.task])
-        labels = self.setup.data[slot.task].splits["train"].labels
-        return self.setup.texts[slot.task, "train"].batch(slot.rows, forms, labels)
-
-    def _made(self, batches: list[tuple[str, Batch]]) -> list[Made]:
-        model, device = self.setup.model, self.setup.device
-        self.advance(TRAIN * sum(len(batch.pack.ids) for _, batch in batches))
-        targets = []
-        for task, batch in batches:
-            assert batch.labels is not None
-            targets.append(model.tasks[task].targets(batch.labels.to(device), batch.hashes.to(device)))
-        return list(zip(model.together(batches), targets, strict=True))
+    def __call__(self, slot: Slot) -> tuple[Outputs, Targets]:
+        """The outputs and targets of a slot."""
+        setup, task = self.setup, slot.task
+        forms = setup.model.forms(task, self.losses[task])
+        labels = setup.data[task].splits["train"].labels
+        batch = setup.texts[task, "train"].batch(slot.rows, forms, labels).to(setup.device)
+        assert batch.labels is not None
+        self.advance(TRAIN * len(batch.pack.ids))
+        return setup.model(task, batch), setup.model.tasks[task].targets(batch.labels, batch.hashes)
 
 
 TRAIN = 3
@@ -93,11 +73,8 @@ class Frozen:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
 
-    def __call__(self, slots: Sequence[Slot]) -> Iterator[list[Made]]:
-        """The outputs and targets of slots."""
-        yield [self._made(slot) for slot in slots]
-
-    def _made(self, slot: Slot) -> Made:
+    def __call__(self, slot: Slot) -> tuple[Outputs, Targets]:
+        """The outputs and targets of a slot."""
         setup, rows = self.setup, torch.from_numpy(slot.rows)
         whole, apart = self.vectors[slot.task]
         chosen = None if whole is None else whole[rows].to(setup.device)

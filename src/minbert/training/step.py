@@ -1,6 +1,6 @@
-"""One step: batches of several tasks, merged into one gradient."""
+"""One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -15,9 +15,8 @@ from minbert.randomness import derive, generator
 from minbert.recipe import Stage
 from minbert.training.plan import Slot
 
-Forward = Callable[[Sequence[Slot]], Iterable[list[tuple[Outputs, Targets]]]]
-"""From slots of the plan, in order, to what the model makes of their rows and what it should make of them; cut into
-stretches, so that the graph of one can be gone before the next is made."""
+Forward = Callable[[Slot], tuple[Outputs, Targets]]
+"""From a slot of the plan to what the model makes of its rows, and what it should make of them."""
 
 
 class Stepper:
@@ -64,38 +63,32 @@ class Stepper:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
         rows = TaskGradients(self.shared)
-        losses: list[tuple[str, float]] = []
-        if self.stage.merge.plain:
-            losses = self._backward(number, slots)
-        else:
-            for task in dict.fromkeys(slot.task for slot in slots):
-                losses += self._backward(number, [slot for slot in slots if slot.task == task])
+        losses = []
+        for task in dict.fromkeys(slot.task for slot in slots):
+            mine = [slot for slot in slots if slot.task == task]
+            for micro, slot in enumerate(mine):
+                loss = self._loss(number, micro, slot)
+                loss.backward()
+                losses.append((task, float(loss.detach())))
+            if not self.stage.merge.plain:
                 rows.take()
+        if not self.stage.merge.plain:
             rng = generator(self.seed, self.name, "merge", number)
             weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
             rows.put(weights)
         self._move(number, total, losses)
         return losses
 
-    def _backward(self, number: int, slots: list[Slot]) -> list[tuple[str, float]]:
-        """Adds the gradients of some batches to `.grad`; returns their losses."""
-        # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
-        torch.manual_seed(derive(self.seed, self.name, number, slots[0].task))
-        found: list[tuple[str, float]] = []
-        for stretch in self.forward(slots):
-            tasks = [slot.task for slot in slots[len(found) : len(found) + len(stretch)]]
-            losses = [self._loss(number, task, *made) for task, made in zip(tasks, stretch, strict=True)]
-            torch.stack(losses).sum().backward()
-            found += [(task, float(loss.detach())) for task, loss in zip(tasks, losses, strict=True)]
-        return found
-
-    def _loss(self, number: int, task: str, outputs: Outputs, targets: Targets) -> Tensor:
+    def _loss(self, number: int, micro: int, slot: Slot) -> Tensor:
         """The weighted loss of one batch."""
-        parts = [loss.weight * loss(outputs, targets) for loss in self.losses[task]]
-        total = self.stage.of("weight", task) * torch.stack(parts).sum()
+        # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
+        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro))
+        outputs, targets = self.forward(slot)
+        parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
+        total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
         if not torch.isfinite(total):
             raise TrainingError(
-                f"stage {self.name!r}, step {number + 1}, task {task!r}: the loss is {float(total.detach())}; "
+                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total.detach())}; "
                 'a lower lr, or precision = "float32", is the usual remedy'
             )
         return total  # type: ignore[no-any-return]

@@ -1,0 +1,125 @@
+"""How time and memory grow with rows, tasks and length."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from benchmarks.material import loaded, model, rows_of, task
+from benchmarks.race import Row, race
+from minbert.text.batches import Forms, texts_of
+from minbert.text.packed import pack
+from minbert.text.tokenizer import Tokens
+
+READ = """
+import json, resource, sys, time
+from pathlib import Path
+from minbert.recipe import Recipe
+from minbert.training.plan import StagePlan
+from minbert.training.setup import set_up
+begin = time.perf_counter()
+setup = set_up(Recipe.load(Path(sys.argv[1])), None, "cpu")
+read = time.perf_counter() - begin
+begin = time.perf_counter()
+plan = StagePlan("train", setup.recipe.stages["train"], setup.data, 0)
+steps = plan.epoch(0)
+peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps({"read": read, "plan": time.perf_counter() - begin, "steps": len(steps), "mib": peak}))
+"""
+RECIPE = """
+[tasks.t]
+kind = "yes_no"
+text = ["a", "b"]
+label = "same"
+train = "rows.csv"
+dev = 0.02
+"""
+
+
+def by_rows(counts: tuple[int, ...]) -> list[Row]:
+    """Reading, tokenizing and planning an epoch, in a process of its own for each size."""
+    rows, before = [], None
+    for count in counts:
+        with tempfile.TemporaryDirectory() as home:
+            pairs = rows_of("quora", min(count, 200_000))
+            with (Path(home) / "rows.csv").open("w", encoding="utf-8") as file:
+                file.write("a,b,same\n")
+                for number in range(count):
+                    left, right = (text.replace('"', "'") for text in pairs[number % len(pairs)])
+                    file.write(f'"{left} {number}","{right} {number}",{number % 2}\n')
+            (Path(home) / "r.toml").write_text(RECIPE)
+            begin = time.perf_counter()
+            told = subprocess.run(
+                [sys.executable, "-c", READ, f"{home}/r.toml"], check=True, capture_output=True, text=True
+            )
+            found = json.loads(told.stdout.splitlines()[-1])
+            whole = time.perf_counter() - begin
+        each = (found["read"] + found["plan"]) / count * 1e6
+        rows.append(
+            Row(
+                f"{count:,} pairs: read, tokenize, plan",
+                f"{each:.0f} us a row, {found['mib']:,.0f} MiB",
+                f"{whole:.0f} s in all",
+                2048 / found["mib"] if count >= 1_000_000 else None,
+                1.0 if count >= 1_000_000 else None,
+                "" if before is None else f"{each / before:.2f} times the time a row of the size before",
+            )
+        )
+        before = each
+    return rows
+
+
+def by_tasks(counts: tuple[int, ...]) -> list[Row]:
+    """A training pass over as many tokens, shared out over more and more tasks."""
+    rows_, found, base = rows_of("sst", 256), [], None
+    for count in counts:
+        made = model({f"t{i}": task("sst") for i in range(count)}).train()
+        texts = texts_of(list(zip(*rows_, strict=True)), made.tokenizer)
+        size = 256 // count
+        batches = [
+            (f"t{i}", texts.batch(np.arange(i * size, (i + 1) * size), Forms(True, False))) for i in range(count)
+        ]
+
+        def step(made=made, batches=batches) -> None:  # type: ignore[no-untyped-def]
+            for name, batch in batches:
+                made(name, batch).scores.square().mean().backward()
+
+        (lap,) = race({"x": step}, 3)
+        base = base or lap.median
+        remark = f"{lap.median / base:.2f} times one task"
+        found.append(Row(f"{count} tasks, 256 rows in all", f"{lap.median:.2f} s", remark=remark))
+    return found
+
+
+def by_length(lengths: tuple[int, ...]) -> list[Row]:
+    """A training pass over 8,192 tokens in sequences of one length: time and peak memory."""
+    encoder = loaded().encoder.train()
+    encoder.precision = torch.bfloat16
+    rng, found, base = np.random.default_rng(0), [], None
+    for length in lengths:
+        sequences = [
+            Tokens(rng.integers(1000, 20000, length), np.zeros(length, dtype=np.int64)) for _ in range(8192 // length)
+        ]
+        packed = pack(sequences)
+        (lap,) = race({"x": lambda packed=packed: encoder.vectors(packed, "mean").square().sum().backward()}, 3)
+        base = base or lap.median
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        told = f"{8192 / lap.median:,.0f} tokens/s"
+        remark = f"{lap.median / base:.2f} times length {lengths[0]}; peak so far {peak:,.0f} MiB"
+        found.append(Row(f"length {length}, 8,192 tokens", told, remark=remark))
+    return found
+
+
+def run(
+    rows: tuple[int, ...] = (1000, 10_000, 100_000, 1_000_000),
+    tasks: tuple[int, ...] = (1, 2, 4, 8, 16),
+    lengths: tuple[int, ...] = (8, 16, 32, 64, 128, 256, 512),
+) -> list[Row]:
+    """All three."""
+    return by_length(lengths) + by_tasks(tasks) + by_rows(rows)

@@ -1,0 +1,78 @@
+"""Texts, models and peers that the parts share."""
+
+import csv
+import os
+import sys
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from minbert.encoder import load_folder, resolve
+from minbert.encoder.folder import Loaded
+from minbert.heads import Difference, Head, Linear
+from minbert.model import MultiTaskModel
+from minbert.tasks import Classes, Rating, Task, YesNo
+
+Row = tuple[str, ...]
+
+
+@cache
+def rows_of(task: str, count: int) -> list[Row]:
+    """So many rows of texts of `sst`, `quora` or `sts`: from MINBERT_DATA, else from the demo's small set, repeated."""
+    names = ("sentence",) if task == "sst" else ("sentence1", "sentence2")
+    home = os.environ.get("MINBERT_DATA")
+    style: dict[str, Any]
+    if home:
+        path, style = Path(home) / task / "train.tsv", {"delimiter": "\t", "quoting": csv.QUOTE_NONE}
+    else:
+        files = {"sst": "sentiment", "quora": "questions", "sts": "sentences"}
+        names = ("question1", "question2") if task == "quora" else names
+        spec = find_spec("minbert")
+        assert spec is not None and spec.origin is not None
+        path, style = Path(spec.origin).parent / "demo" / f"{files[task]}-train.csv", {}
+    with path.open(encoding="utf-8", newline="") as file:
+        found = [tuple(row[name] for name in names) for row in csv.DictReader(file, **style)]
+    found = [row for row in found if all(row)]
+    order = np.random.default_rng(0).permutation(max(count, len(found)))[:count] % len(found)
+    return [found[i] for i in order]
+
+
+def folder() -> Path:
+    """The folder of the MiniLM weights, for peers."""
+    return Path(resolve("minilm").weights).parent
+
+
+def loaded(dropout: float | None = None, max_tokens: int = 256) -> Loaded:
+    """The same weights for minbert."""
+    return load_folder(resolve("minilm"), max_tokens, dropout)
+
+
+def model(tasks: dict[str, Task], pooling: Any = "mean", precision: torch.dtype = torch.bfloat16) -> MultiTaskModel:
+    """A model with a head per task on the MiniLM weights."""
+    parts = loaded()
+    made = MultiTaskModel(parts.encoder, parts.tokenizer, tasks, pooling)
+    made.encoder.precision = precision
+    return made
+
+
+def task(kind: str, apart: bool = False) -> Task:
+    """A task of the kind of `sst`, `quora` or `sts`."""
+    common: dict[str, Any] = {"label": "label", "train": "train.csv"}
+    head: Head = Difference() if apart else Linear()
+    if kind == "sst":
+        return Classes(text=("sentence",), labels=tuple("01234"), **common)
+    pair = ("sentence1", "sentence2")
+    if kind == "quora":
+        return YesNo(text=pair, head=head, **common)
+    return Rating(text=pair, range=(0.0, 5.0), head=head, **common)
+
+
+def need(*modules: str) -> None:
+    """Ends with a clear line where a peer is not installed."""
+    missing = [name for name in modules if find_spec(name) is None]
+    if missing:
+        sys.exit(f"this part compares with {', '.join(missing)}: install them with `make setup-bench`")

@@ -1,0 +1,186 @@
+"""A training step on batches of SST, Quora and STS, apart and joint, against transformers as users write it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from benchmarks.material import folder, model, need, rows_of, task
+from benchmarks.race import Row, against, console, matrix_peak, race
+from minbert.recipe import Stage
+from minbert.tasks import Task
+from minbert.text.batches import texts_of
+from minbert.training.plan import Slot
+from minbert.training.step import Stepper
+
+BATCH, BATCHES = 32, 4
+MUSTS = {"transformers": 3.2, "transformers, bf16, sorted": 1.4}
+
+
+@dataclass
+class Work:
+    """One race: rows of a task, in one form."""
+
+    kind: str
+    apart: bool
+    rows: list[tuple[str, ...]]
+    labels: Tensor
+
+    @property
+    def name(self) -> str:
+        return self.kind if self.kind == "sst" else f"{self.kind} {'apart' if self.apart else 'joint'}"
+
+    @property
+    def pooling(self) -> str:
+        """Pairs read joint are scored from the first token, as is usual; everything else from the mean."""
+        return "mean" if self.apart or self.kind == "sst" else "cls"
+
+
+def works() -> list[Work]:
+    """The five works."""
+    rng = torch.Generator().manual_seed(0)
+    made = []
+    for kind, apart in (("sst", False), ("quora", False), ("quora", True), ("sts", False), ("sts", True)):
+        count = BATCH * BATCHES
+        labels = {"sst": torch.randint(5, (count,), generator=rng), "quora": torch.randint(2, (count,), generator=rng)}
+        made.append(Work(kind, apart, rows_of(kind, count), labels.get(kind, torch.rand(count, generator=rng))))
+    return made
+
+
+class Ours:
+    """minbert's own step, with packing, clipping and AdamW, over the batches of a work."""
+
+    def __init__(self, work: Work, precision: torch.dtype, losses: tuple[Any, ...] | None = None) -> None:
+        self.spec: Task = task(work.kind, work.apart)
+        self.model = model({"t": self.spec}, work.pooling, precision).train()
+        self.texts = texts_of(list(zip(*work.rows, strict=True)), self.model.tokenizer)
+        self.labels, self.tokens = work.labels, 0
+        shared, heads = list(self.model.encoder.parameters()), list(self.model.heads.parameters())
+        stage = Stage(schedule="constant")
+        by_task = {"t": losses or (self.spec.loss,)}
+        self.losses = by_task["t"]
+        optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
+        self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, self.forward)
+        self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, BATCH)]
+
+    def forward(self, slot: Slot) -> Any:
+        """As in training: pack, encode, score."""
+        batch = self.texts.batch(slot.rows, self.model.forms("t", self.losses), self.labels)
+        self.tokens += len(batch.pack.ids)
+        assert batch.labels is not None
+        return self.model("t", batch), self.spec.targets(batch.labels, batch.hashes)
+
+    def __call__(self) -> None:
+        self.tokens = 0
+        for slot in self.slots:
+            self.stepper(0, 1, [slot])
+
+
+class Theirs:
+    """BertModel with the same head and loss, padded batches, torch's AdamW; ids are ready, which is a gift.
+
+    Args:
+        work: rows and labels.
+        best: bfloat16 autocast, batches of near-equal length, the fused optimizer, both sides of a pair in one pass.
+    """
+
+    def __init__(self, work: Work, best: bool) -> None:
+        from transformers import AutoTokenizer, BertModel
+
+        self.work, self.best = work, best
+        self.bert = BertModel.from_pretrained(folder()).train()
+        outputs, vectors = (5 if work.kind == "sst" else 1), (2 if work.apart else 1)
+        self.head = nn.Linear(self.bert.config.hidden_size * vectors, outputs)
+        self.drop = nn.Dropout(0.1)
+        parameters = [*self.bert.parameters(), *self.head.parameters()]
+        self.optimizer = torch.optim.AdamW(parameters, lr=5e-5, weight_decay=0.01, fused=best or None)
+        self.parameters = parameters
+        tokenizer = AutoTokenizer.from_pretrained(folder())
+        order = np.arange(len(work.rows))
+        if best:
+            order = np.argsort([sum(map(len, row)) for row in work.rows], kind="stable")
+        self.batches = []
+        for chosen in order.reshape(-1, BATCH):
+            rows = [work.rows[i] for i in chosen]
+            self.batches.append((self._padded(tokenizer, rows), work.labels[torch.from_numpy(chosen)]))
+
+    def _padded(self, tokenizer: Any, rows: list[tuple[str, ...]]) -> list[Any]:
+        def of(*columns: Any) -> Any:
+            return tokenizer(*map(list, columns), padding=True, truncation=True, max_length=256, return_tensors="pt")
+
+        if not self.work.apart:
+            return [of(*zip(*rows, strict=True))]
+        sides = list(zip(*rows, strict=True))
+        return [of(sides[0] + sides[1])] if self.best else [of(side) for side in sides]
+
+    def _vectors(self, ids: Any) -> Tensor:
+        hidden = self.bert(**ids).last_hidden_state
+        if self.work.pooling == "cls":
+            return hidden[:, 0]
+        mask = ids["attention_mask"][:, :, None]
+        return (hidden * mask).sum(1) / mask.sum(1)
+
+    def __call__(self) -> None:
+        for packs, labels in self.batches:
+            with torch.autocast("cpu", torch.bfloat16, enabled=self.best):
+                vectors = [self._vectors(ids) for ids in packs]
+                if self.work.apart and self.best:
+                    vectors = list(vectors[0].chunk(2))
+                if self.work.apart:
+                    vectors = [torch.cat([(vectors[0] - vectors[1]).abs(), vectors[0] * vectors[1]], 1)]
+                scores = self.head(self.drop(vectors[0])).float()
+            loss = task_loss(self.work.kind, scores, labels)
+            loss.backward()
+            nn.utils.clip_grad_norm_(self.parameters, 1.0)
+            self.optimizer.step()
+            self.optimizer.zero_grad()
+
+
+def task_loss(kind: str, scores: Tensor, labels: Tensor) -> Tensor:
+    """The usual loss of a task."""
+    if kind == "sst":
+        return F.cross_entropy(scores, labels)
+    if kind == "quora":
+        return F.binary_cross_entropy_with_logits(scores[:, 0], labels.float())
+    return F.mse_loss(scores[:, 0], labels)
+
+
+def products(encoder: Any, tokens: int, pooling: str, sequences: int) -> float:
+    """Operations in the matrix products of the linear layers for a step: forward, and twice that on the way back."""
+    width, inner, layers = (
+        getattr(encoder.config, n) for n in ("hidden_size", "intermediate_size", "num_hidden_layers")
+    )
+    layer = 4 * width * width + 2 * width * inner
+    last = layer if pooling == "mean" else 3 * width * width
+    rest = 0 if pooling == "mean" else sequences * (width * width + 2 * width * inner)
+    return 6.0 * (tokens * (layer * (layers - 1) + last) + rest)
+
+
+def run(rounds: int = 5) -> list[Row]:
+    """All works against both forms of the peer, then the share of the matrix peak."""
+    need("transformers")
+    rows = []
+    for work in works():
+        mine = Ours(work, torch.bfloat16)
+        peers: dict[str, Callable[[], None]] = {
+            "transformers": Theirs(work, best=False),
+            "transformers, bf16, sorted": Theirs(work, best=True),
+        }
+        laps = race({"minbert": mine, **peers, "minbert, float32": Ours(work, torch.float32)}, rounds)
+        count = len(work.rows)
+        found = against(f"train {work.name}, batch {BATCH}", laps[:3], "rows", count, MUSTS)
+        found += against(f"train {work.name}, float32", [laps[3], laps[1]], "rows", count)
+        peak = max(matrix_peak(torch.bfloat16) for _ in range(3))
+        sequences = count * (2 if work.apart else 1)
+        done = products(mine.model.encoder, mine.tokens, work.pooling, sequences)
+        share = done / laps[0].median / peak
+        found.append(
+            Row(f"train {work.name}", f"{share:.0%} of {peak / 1e9:.0f} GFLOP/s bf16", "the matrix peak", share, 0.5)
+        )
+        console.print(f"{work.name}: " + ", ".join(f"{row.ratio:.2f}" for row in found))
+        rows += found
+    return rows
