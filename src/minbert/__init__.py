@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from minbert.inference import load_encoder as load_encoder
     from minbert.optimizer import AdamW as AdamW
     from minbert.recipe import Recipe as Recipe
-    from minbert.training import train as train
+    from minbert.training.train import train as train
 
 __version__ = "0.1.0"
 

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+import minbert.distributed as distributed
 from minbert.errors import RunError
 from minbert.storage import reported, sync, valid_folder, write_folder, write_text
 
@@ -31,7 +32,7 @@ except ImportError:  # not a POSIX system: nothing there locks a run
 
 
 class Run:
-    """A run folder.
+    """A run folder. Of several processes only the first one writes.
 
     Args:
         folder: where it stands or shall stand.
@@ -57,6 +58,9 @@ class Run:
         Raises:
             RunError: another process trains in this folder.
         """
+        if distributed.rank():
+            yield
+            return
         with reported(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
             lock: IO[str] = (self.folder / ".lock").open("w")
@@ -90,11 +94,13 @@ class Run:
 
     def write(self, name: str, content: Any) -> None:
         """Writes a JSON file whole or not at all."""
-        write_text(self.folder / name, json.dumps(content, indent=2) + "\n")
+        if not distributed.rank():
+            write_text(self.folder / name, json.dumps(content, indent=2) + "\n")
 
     def checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
         """Writes a checkpoint or snapshot folder whole or not at all."""
-        write_folder(self.folder / name, write)
+        if not distributed.rank():
+            write_folder(self.folder / name, write)
 
     def valid(self, name: str) -> Path | None:
         """A checkpoint or snapshot folder, checked; None if there is none.
@@ -107,8 +113,14 @@ class Run:
             return None
         return valid_folder(folder)
 
+    def journal(self, name: str, keep: int) -> "Journal | Silent":
+        """Opens a journal of the run; see there."""
+        return Silent() if distributed.rank() else Journal(self.folder / name, keep)
+
     def tidy(self) -> None:
         """Removes the snapshot of a run that has ended, and what kills left half written."""
+        if distributed.rank():
+            return
         names = ("snapshot", ".snapshot.old")
         with reported(self.folder):
             for path in [*(self.folder / name for name in names), *self.folder.glob(".*.tmp")]:
@@ -157,6 +169,20 @@ class Journal:
     def close(self) -> None:
         """Closes the file."""
         self._file.close()
+
+
+class Silent:
+    """The journal of a process that writes nothing."""
+
+    def add(self, **values: Any) -> None:
+        """Does nothing."""
+
+    def size(self) -> int:
+        """Nothing."""
+        return 0
+
+    def close(self) -> None:
+        """Does nothing."""
 
 
 def whole_lines(path: Path) -> int:

@@ -1,5 +1,6 @@
 """`minbert train`."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -56,6 +57,10 @@ def train(
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
     folder = run or Path("runs") / name
+    if int(os.environ.get("RANK", "0")):
+        # One of several processes that torchrun started: the first one speaks for all.
+        run_training(value, folder, data, device=device, resume=resume, skip_bad=skip_bad)
+        return
     with Bar() as bar:
         run_training(value, folder, data, device=device, resume=resume, listener=bar, skip_bad=skip_bad)
     show_run(folder)

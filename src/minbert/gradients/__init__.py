@@ -4,10 +4,10 @@ from typing import Annotated
 
 from minbert.gradients.merge import Merge
 from minbert.gradients.pcgrad import PCGrad
-from minbert.gradients.per_task import TaskGradients, summed
+from minbert.gradients.per_task import TaskGradients, add_gradients, summed
 from minbert.gradients.sum import Sum
 from minbert.values import Family
 
 AnyMerge = Annotated[Merge, Family(Sum, PCGrad)]
 
-__all__ = ["AnyMerge", "Merge", "PCGrad", "Sum", "TaskGradients", "summed"]
+__all__ = ["AnyMerge", "Merge", "PCGrad", "Sum", "TaskGradients", "add_gradients", "summed"]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+import minbert.distributed as distributed
 from minbert.shapes import Gram, Weights
 
 Row = list[Tensor | None]
@@ -14,6 +15,17 @@ Row = list[Tensor | None]
 def summed(gradient: Tensor) -> Tensor:
     """A gradient with one entry per row: a sparse one that was accumulated holds a row as often as it occurred."""
     return gradient.coalesce() if gradient.is_sparse else gradient
+
+
+def add_gradients(parameters: Sequence[Parameter]) -> None:
+    """Sums `.grad` over the processes, each of which has the gradient of its share of the rows."""
+    if distributed.size() == 1:
+        return
+    used = [parameter for parameter in parameters if parameter.grad is not None]
+    for parameter in used:
+        # The processes have met other words.
+        parameter.grad = parameter.grad.to_dense() if parameter.grad is not None else None
+    distributed.add([parameter.grad for parameter in used if parameter.grad is not None])
 
 
 class TaskGradients:
@@ -29,6 +41,7 @@ class TaskGradients:
 
     def take(self) -> None:
         """Takes what the backward passes of one task left in `.grad` as a new row, and clears it."""
+        add_gradients(self.shared)
         self.rows.append([None if p.grad is None else summed(p.grad) for p in self.shared])
         for parameter in self.shared:
             parameter.grad = None

@@ -1,5 +1,6 @@
 """Many rows through the model without gradients, in packs of near-equal length and bounded size."""
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -8,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+import minbert.distributed as distributed
 from minbert.encoder import Encoder, Pooling
 from minbert.model import MultiTaskModel
 from minbert.text.batches import Forms, Texts
@@ -38,6 +40,11 @@ def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
         yield order[start:]
 
 
+def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
+    """Of several processes, the packs that this one works on: every n-th."""
+    return itertools.islice(packs, distributed.rank(), None, distributed.size())
+
+
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
@@ -61,13 +68,14 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
         advance: hears the number of tokens done.
     """
     device = next(model.parameters()).device
-    scores = torch.empty(len(texts), model.tasks[task].outputs)
+    scores = torch.zeros(len(texts), model.tasks[task].outputs)
     forms = model.forms(task)
     with evaluating(model):
-        for rows in packs_of(texts.lengths()):
+        for rows in mine(packs_of(texts.lengths())):
             batch = texts.batch(rows, forms).to(device)
             scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
-            advance(len(batch.pack.ids))
+            advance(distributed.size() * len(batch.pack.ids))
+    distributed.add([scores])
     return scores
 
 
@@ -82,10 +90,11 @@ def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = 
         advance: hears the number of tokens done.
     """
     device = next(encoder.parameters()).device
-    vectors = torch.empty(len(texts), encoder.width)
+    vectors = torch.zeros(len(texts), encoder.width)
     with evaluating(encoder):
-        for rows in packs_of(texts.lengths()):
+        for rows in mine(packs_of(texts.lengths())):
             batch = texts.batch(rows, Forms(whole=True, apart=False)).to(device)
             vectors[torch.from_numpy(rows)] = encoder.vectors(batch.pack, how).cpu()
-            advance(len(batch.pack.ids))
+            advance(distributed.size() * len(batch.pack.ids))
+    distributed.add([vectors])
     return vectors

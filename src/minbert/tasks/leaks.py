@@ -10,8 +10,8 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+
+from minbert.tasks.clusters import clusters
 
 WORDS = re.compile(r"\w+")
 Mask = npt.NDArray[np.bool_]
@@ -35,9 +35,7 @@ def transitive(dev: Columns, dev_yes: Mask, train: Columns, train_yes: Mask) -> 
     numbers: dict[str, int] = {}
     pairs = [row for row, yes in zip(plain_rows(train), train_yes, strict=True) if yes]
     ends = np.array([[numbers.setdefault(text, len(numbers)) for text in row] for row in pairs]).reshape(-1, 2)
-    size = len(numbers)
-    graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (ends[:, 0], ends[:, 1])), shape=(size, size))
-    cluster = connected_components(graph, directed=False)[1]
+    cluster = clusters(ends[:, 0], ends[:, 1], len(numbers))
 
     def follows(a: str, b: str) -> bool:
         return a in numbers and b in numbers and bool(cluster[numbers[a]] == cluster[numbers[b]])

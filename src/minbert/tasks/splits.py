@@ -7,10 +7,9 @@ from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 from torch import Tensor
 
+from minbert.tasks.clusters import clusters
 from minbert.text.batches import shuffled
 
 Mask = npt.NDArray[np.bool_]
@@ -24,9 +23,7 @@ def components(columns: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
     ends = texts.reshape(-1) + rows
     starts = np.tile(np.arange(rows), len(columns))
     size = rows + len(numbers)
-    graph = coo_matrix((np.ones(len(ends), dtype=np.int8), (starts, ends)), shape=(size, size))
-    found: npt.NDArray[np.int64] = connected_components(graph, directed=False)[1][:rows].astype(np.int64)
-    return found
+    return clusters(starts, ends, size)[:rows]
 
 
 def strata_of(labels: Tensor, bins: int = 5) -> npt.NDArray[np.int64]:

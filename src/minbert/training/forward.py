@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+import minbert.distributed as distributed
 from minbert.losses import Loss, Targets
 from minbert.model import MultiTaskModel
 from minbert.outputs import Outputs
@@ -34,11 +35,23 @@ class Live:
         """The outputs and targets of a slot."""
         setup, task = self.setup, slot.task
         forms = setup.model.forms(task, self.losses[task])
-        labels = setup.data[task].splits["train"].labels
-        batch = setup.texts[task, "train"].batch(slot.rows, forms, labels).to(setup.device)
-        assert batch.labels is not None
-        self.advance(TRAIN * len(batch.pack.ids))
-        return setup.model(task, batch), setup.model.tasks[task].targets(batch.labels, batch.hashes)
+        texts = setup.texts[task, "train"]
+        batch = texts.batch(distributed.share(slot.rows), forms).to(setup.device)
+        self.advance(TRAIN * distributed.size() * len(batch.pack.ids))
+        return gathered(setup.model(task, batch), len(slot.rows)), targets(setup, slot)
+
+
+def gathered(mine: Outputs, rows: int) -> Outputs:
+    """The outputs of all rows of a batch, where other processes have made some of them."""
+    return Outputs(distributed.whole(mine.scores, rows), tuple(distributed.whole(v, rows) for v in mine.vectors))
+
+
+def targets(setup: Setup, slot: Slot) -> Targets:
+    """What the model should make of the rows of a slot."""
+    rows = torch.from_numpy(slot.rows)
+    labels = setup.data[slot.task].splits["train"].labels[rows].to(setup.device)
+    hashes = setup.texts[slot.task, "train"].hashes[rows].to(setup.device)
+    return setup.model.tasks[slot.task].targets(labels, hashes)
 
 
 TRAIN = 3
@@ -75,13 +88,11 @@ class Frozen:
 
     def __call__(self, slot: Slot) -> tuple[Outputs, Targets]:
         """The outputs and targets of a slot."""
-        setup, rows = self.setup, torch.from_numpy(slot.rows)
+        setup, rows = self.setup, torch.from_numpy(distributed.share(slot.rows))
         whole, apart = self.vectors[slot.task]
         chosen = None if whole is None else whole[rows].to(setup.device)
         outputs = setup.model.score(slot.task, chosen, tuple(part[rows].to(setup.device) for part in apart))
-        labels = setup.data[slot.task].splits["train"].labels[rows].to(setup.device)
-        hashes = setup.texts[slot.task, "train"].hashes[rows].to(setup.device)
-        return outputs, setup.model.tasks[slot.task].targets(labels, hashes)
+        return gathered(outputs, len(slot.rows)), targets(setup, slot)
 
 
 Kept = dict[tuple[str, str, bytes, Forms, str], tuple[Tensor | None, tuple[Tensor, ...]]]

@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 
+import minbert.distributed as distributed
 from minbert.encoder import Source, choose_precision, device_of, environment, load_folder, resolve
 from minbert.errors import DataError, MinbertError
 from minbert.model import MultiTaskModel
@@ -177,6 +178,9 @@ def set_up(
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
+    if distributed.first_says(kind == torch.bfloat16) != (kind == torch.bfloat16):
+        # Each process has timed it, and all must compute alike.
+        kind = torch.bfloat16 if kind == torch.float32 else torch.float32
     model.encoder.precision = kind
     texts = {
         (name, split): texts_of(part.columns, loaded.tokenizer)

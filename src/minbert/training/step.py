@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+import minbert.distributed as distributed
 from minbert.errors import TrainingError
-from minbert.gradients import TaskGradients, summed
+from minbert.gradients import TaskGradients, add_gradients, summed
 from minbert.losses import Loss, Targets
 from minbert.optimizer import AdamW
 from minbert.outputs import Outputs
@@ -44,8 +45,8 @@ class Stepper:
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
-        self.shared, heads = parts
-        self.trained = [*self.shared, *heads]
+        self.shared, self.heads = parts
+        self.trained = [*self.shared, *self.heads]
         self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
@@ -72,6 +73,7 @@ class Stepper:
                 losses.append((task, float(loss.detach())))
             if not self.stage.merge.plain:
                 rows.take()
+        add_gradients(self.trained if self.stage.merge.plain else self.heads)
         if not self.stage.merge.plain:
             rng = generator(self.seed, self.name, "merge", number)
             weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
@@ -82,7 +84,7 @@ class Stepper:
     def _loss(self, number: int, micro: int, slot: Slot) -> Tensor:
         """The weighted loss of one batch."""
         # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
-        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro))
+        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro, *range(distributed.rank())))
         outputs, targets = self.forward(slot)
         parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
         total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()

@@ -4,7 +4,8 @@ import re
 from pathlib import Path
 from typing import Any
 
-from minbert.encoder import environment
+import minbert.distributed as distributed
+from minbert.encoder import device_of, environment
 from minbert.errors import RunError
 from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
@@ -59,20 +60,30 @@ def train(
     if merge is not None:
         recipe = with_merge(recipe, merge)
     folder = Run(Path(run))
-    check_folder(folder, recipe, resume)
-    precision = _record(folder).get("environment", {}).get("precision", "")
-    setup = set_up(recipe, Path(data) if data else None, device, precision, Path(skip_bad) if skip_bad else None)
-    trainer = Trainer(setup, folder, listener, snapshot_seconds)
-    with folder.locked():
-        # While the data were read, another process may have been here.
+    with distributed.together(device_of(device)):
         check_folder(folder, recipe, resume)
         record = _record(folder)
-        if record:
-            _compare(record, setup, listener)
-        else:
-            folder.write("run.json", setup.record())
-            write_text(folder.folder / "recipe.toml", recipe.to_toml())
-        return _run(trainer, with_floors)
+        precision = record.get("environment", {}).get("precision", "")
+        setup = set_up(recipe, Path(data) if data else None, device, precision, Path(skip_bad) if skip_bad else None)
+        trainer = Trainer(setup, folder, listener, snapshot_seconds)
+        # From here on the first process writes, so all must have looked.
+        distributed.meet()
+        with folder.locked():
+            if not distributed.rank():
+                _begin(folder, recipe, setup, resume, listener)
+            return _run(trainer, with_floors)
+
+
+def _begin(folder: Run, recipe: Recipe, setup: Setup, resume: bool, listener: Listener) -> None:
+    """Writes down what the run is, or checks that it is still the same."""
+    # While the data were read, another process may have been here.
+    check_folder(folder, recipe, resume)
+    record = _record(folder)
+    if record:
+        _compare(record, setup, listener)
+    else:
+        folder.write("run.json", setup.record())
+        write_text(folder.folder / "recipe.toml", recipe.to_toml())
 
 
 def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
@@ -80,10 +91,12 @@ def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
     setup, folder, listener = trainer.setup, trainer.run, trainer.listener
     for remark in setup.remarks:
         listener.say(remark)
-    if with_floors and not (folder.folder / "floors.json").exists():
+    if distributed.first_says(with_floors and not (folder.folder / "floors.json").exists()):
         listener.doing("floors: the encoder as it was found")
         folder.write("floors.json", floors(setup, lambda work: None))
     trainer.train()
+    # All read the best checkpoint now, which the first process has written.
+    distributed.meet()
     listener.doing("the final table")
     result = final(setup, folder, trainer.trained, lambda work: None)
     folder.write("result.json", result)

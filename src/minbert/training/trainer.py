@@ -8,12 +8,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import minbert.distributed as distributed
 from minbert.errors import MinbertError
 from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
 from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
-from minbert.runs import Journal, Run, whole_lines
+from minbert.runs import Run, whole_lines
 from minbert.training.evaluator import correlations, evaluate, means
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
@@ -69,9 +70,8 @@ class Trainer:
         folder = self.run.valid("snapshot")
         if folder:
             self.place = load_place(folder, self.setup.model)
-        self.metrics = Journal(self.run.folder / "metrics.jsonl", self.place.journal)
-        times = self.run.folder / "times.jsonl"
-        self.times = Journal(times, whole_lines(times))
+        self.metrics = self.run.journal("metrics.jsonl", self.place.journal)
+        self.times = self.run.journal("times.jsonl", whole_lines(self.run.folder / "times.jsonl"))
         self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
             with self._interruptible():
@@ -128,9 +128,12 @@ class Trainer:
             place.step = number + 1
             if number in ends:
                 self._phase_end(name, steps[number])
-            if self.stopping or time.monotonic() > self.next_snapshot:
+            # A signal reaches the processes at different steps; they stop at the same one.
+            stop = distributed.any_says(self.stopping)
+            if stop or time.monotonic() > self.next_snapshot:
                 self._snapshot(stepper)
-            self._stop_if_asked()
+            if stop:
+                self._stop()
 
     def _phase_end(self, name: str, step: list[Slot]) -> None:
         """Scores all tasks after one task's phase: a row of the forgetting matrix."""
@@ -192,13 +195,12 @@ class Trainer:
 
     def _advance(self, work: int) -> None:
         self.listener.advance(work)
-        if not self.setup.model.training:
-            # A forward pass of scoring: the snapshot before it stands, so it can be left at once.
-            self._stop_if_asked()
+        # A forward pass of scoring can be left at once, for the snapshot before it stands; by all or by none.
+        if self.stopping and not self.setup.model.training and distributed.size() == 1:
+            self._stop()
 
-    def _stop_if_asked(self) -> None:
-        if self.stopping:
-            raise Interrupted(f"stopped; go on with --resume (the run is in {self.run.folder})")
+    def _stop(self) -> None:
+        raise Interrupted(f"stopped; go on with --resume (the run is in {self.run.folder})")
 
     @contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -1,0 +1,139 @@
+"""Two processes under torchrun do what one does; a killed one ends the other, by name, and the run can go on."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from tests.conftest import toy_table
+
+from minbert import train
+from minbert.recipe import check_recipe
+from minbert.runs import read_lines
+
+# One job for torchrun: runs several recipes, one after the other. With a word and a number, this process kills itself
+# when it comes to that piece of work for the n-th time.
+JOB = """
+import json, os, signal, sys
+from pathlib import Path
+import torch
+from minbert import train
+from minbert.distributed import together
+from minbert.errors import MinbertError
+from minbert.recipe import check_recipe
+from minbert.training import Listener
+
+torch.set_num_threads(1)
+jobs = json.loads(Path(sys.argv[1]).read_text())
+rank = int(os.environ["RANK"])
+
+class Ear(Listener):
+    def __init__(self, left):
+        self.left = left
+    def advance(self, work):
+        self.left -= 1
+        if self.left == 0:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+try:
+    with together(torch.device("cpu")):
+        for table, home, run, resume, kill in jobs:
+            ear, recipe = Ear(kill if rank == 1 else 0), check_recipe(table, Path(home))
+            train(recipe, run, resume=resume, listener=ear, with_floors=False, snapshot_seconds=0)
+except MinbertError as error:
+    print(f"rank {rank}: {type(error).__name__}: {error}", file=sys.stderr, flush=True)
+    sys.exit(1)
+"""
+
+Start = Callable[[list[Any]], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Start]:
+    """Starts two processes on a list of jobs."""
+    begun: list[subprocess.Popen[str]] = []
+
+    def run(jobs: list[Any]) -> "subprocess.Popen[str]":
+        (tmp_path / "job.py").write_text(JOB)
+        (tmp_path / "jobs.json").write_text(json.dumps(jobs))
+        launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "USE_LIBUV": "0"}
+        command = [*launcher, str(tmp_path / "job.py"), str(tmp_path / "jobs.json")]
+        both: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+        begun.append(subprocess.Popen(command, env=environment, start_new_session=True, **both))
+        return begun[-1]
+
+    yield run
+    for process in begun:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+def finish(process: "subprocess.Popen[str]") -> str:
+    told, _ = process.communicate(timeout=240)
+    assert process.returncode == 0, told[-3000:]
+    return told
+
+
+def weights(run: Path) -> dict[str, torch.Tensor]:
+    found = {f"encoder.{k}": v for k, v in load_file(run / "last" / "encoder" / "model.safetensors").items()}
+    return found | {f"heads.{k}": v for k, v in load_file(run / "last" / "heads.safetensors").items()}
+
+
+def exact(encoder: Path, **stage: Any) -> dict[str, Any]:
+    """A recipe without dropout, whose batches have odd numbers of rows, one of them a single row."""
+    table = toy_table(encoder, **{"epochs": 1, "batch": 15, "samples": 31, **stage})
+    table["encoder"]["dropout"] = 0.0
+    for task in table["tasks"].values():
+        task["head"] = {"kind": "linear", "dropout": 0.0}
+    return table
+
+
+STAGES: dict[str, dict[str, Any]] = {
+    "proportional": {},
+    "sequential": {"mixture": "sequential"},
+    "round robin, accumulated": {"mixture": "round_robin", "batches_per_step": 6},
+    "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad"},
+    "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
+    "frozen": {"update": ["heads"]},
+}
+
+
+def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start) -> None:
+    tables = {name: exact(tiny_bert, **stage) for name, stage in STAGES.items()}
+    two = start([(table, str(toy_data), str(tmp_path / "two" / name), False, 0) for name, table in tables.items()])
+    for name, table in tables.items():
+        train(check_recipe(table, toy_data), tmp_path / "one" / name, with_floors=False)
+    finish(two)
+    for name in STAGES:
+        one, both = weights(tmp_path / "one" / name), weights(tmp_path / "two" / name)
+        away = {key: float((one[key] - both[key]).abs().max()) for key in one}
+        assert {key: value for key, value in away.items() if not value <= 1e-6} == {}, name
+        lines = [read_lines(tmp_path / who / name / "metrics.jsonl")[-1] for who in ("one", "two")]
+        for task, scores in lines[0]["dev"].items():
+            assert scores == pytest.approx(lines[1]["dev"][task], abs=1e-5), name
+
+
+def test_a_killed_process_ends_the_other_and_the_run_goes_on_exactly(
+    tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start
+) -> None:
+    table, runs = toy_table(tiny_bert), [tmp_path / "whole", tmp_path / "killed"]
+    finish(start([(table, str(toy_data), str(runs[0]), False, 0)]))
+    begin = time.monotonic()
+    killed = start([(table, str(toy_data), str(runs[1]), False, 11)])
+    told, _ = killed.communicate(timeout=120)
+    assert killed.returncode != 0 and time.monotonic() - begin < 60
+    assert "rank 0: TrainingError: process 0 of 2: another process of this run has gone" in told, told
+    assert (runs[1] / "snapshot").is_dir() and not (runs[1] / "result.json").exists()
+    finish(start([(table, str(toy_data), str(runs[1]), True, 0)]))
+    for name in ("metrics.jsonl", "result.json", "best/heads.safetensors", "best/encoder/model.safetensors"):
+        assert (runs[0] / name).read_bytes() == (runs[1] / name).read_bytes(), name
