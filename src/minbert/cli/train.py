@@ -2,11 +2,14 @@
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minbert.cli.errors import told
+
+if TYPE_CHECKING:
+    from minbert.recipe import Recipe
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in the package such as quick.")]
 DATA = Annotated[
@@ -34,25 +37,13 @@ def train(
 
     Example: minbert train quick --data ~/data --dry-run
     """
-    from minbert.cli.screen import Bar, console, duration
+    from minbert.cli.screen import Bar
     from minbert.recipe import load_recipe
-    from minbert.reporting.tables import dry_tables
     from minbert.training import train as run_training
-    from minbert.training.dry_run import dry_run
-    from minbert.training.setup import set_up
 
     value = load_recipe(recipe, set_ or [])
     if dry:
-        with console.status("reading, tokenizing, timing five steps ..."):
-            found = dry_run(set_up(value, data, device, skip_bad=skip_bad))
-        for table in dry_tables(found):
-            console.print(table)
-        for warning in found["warnings"]:
-            console.print(f"note: {warning}", markup=False)
-        machine = f"{found['device']}, {found['precision']}, {found['threads']} threads"
-        console.print(
-            f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart"
-        )
+        show_dry_run(value, data, device, skip_bad)
         return
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
@@ -64,6 +55,23 @@ def train(
     with Bar() as bar:
         run_training(value, folder, data, device=device, resume=resume, listener=bar, skip_bad=skip_bad)
     show_run(folder)
+
+
+def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Path | None) -> None:
+    """Prints what a run would read and do, and how long it would take."""
+    from minbert.cli.screen import console, duration
+    from minbert.reporting.tables import dry_tables
+    from minbert.training.dry_run import dry_run
+    from minbert.training.setup import set_up
+
+    with console.status("reading, tokenizing, timing five steps ..."):
+        found = dry_run(set_up(recipe, data, device, skip_bad=skip_bad))
+    for table in dry_tables(found):
+        console.print(table)
+    for warning in found["warnings"]:
+        console.print(f"note: {warning}", markup=False)
+    machine = f"{found['device']}, {found['precision']}, {found['threads']} threads"
+    console.print(f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart")
 
 
 def show_run(folder: Path) -> None:
