@@ -56,7 +56,8 @@ class Linear(nn.Linear):
         """`x`, (rows, in), to (rows, out)."""
         if torch.is_grad_enabled():
             return _Product.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
-        if not _packs(x):
+        if not _packs(x) or self.weight.is_inference():
+            # Weights that were made in inference mode do not tell when they change.
             return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         weight, bias = self._laid_out(x.dtype)
         return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # type: ignore[no-any-return]

@@ -1,0 +1,25 @@
+"""The benchmarks run: at the smallest sizes, for what they print and not for how fast they are."""
+
+import pytest
+
+pytest.importorskip("transformers")
+
+
+def test_the_script_for_accelerators_runs_without_one() -> None:
+    from benchmarks.gpu import run
+
+    rows = run(rounds=1)
+    assert len(rows) == 4
+    assert all(row.ratio > 0 and "tokens/s" in row.mine for row in rows)
+
+
+def test_ratios_are_taken_within_rounds() -> None:
+    from benchmarks.race import Lap, against, race, ratio
+
+    mine, peer = Lap("minbert", [1.0, 2.0, 3.0]), Lap("peer", [2.0, 4.0, 6.0])
+    assert ratio(peer, mine) == 2.0
+    (row,) = against("work", [mine, peer], "rows", 10, {"peer": 2.5})
+    assert row.holds == "NO" and row.mine.startswith("5 rows/s")
+    calls: list[str] = []
+    laps = race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2, warm=1)
+    assert calls == ["a", "b"] * 3 and [len(lap.seconds) for lap in laps] == [2, 2]

@@ -1,0 +1,73 @@
+"""A linear layer that computes in the type of its input."""
+
+from copy import deepcopy
+
+import pytest
+import torch
+from torch import nn
+
+from minbert.encoder.linear import Linear, plain_products
+
+
+def pair(dtype: torch.dtype = torch.float32) -> tuple[Linear, nn.Linear, torch.Tensor]:
+    torch.manual_seed(0)
+    mine, other = Linear(48, 32), nn.Linear(48, 32)
+    other.load_state_dict(mine.state_dict())
+    return mine, other, torch.randn(20, 48).to(dtype)
+
+
+def test_values_and_gradients_are_those_of_torch() -> None:
+    mine, other, x = pair()
+    inputs = [x.clone().requires_grad_() for _ in range(2)]
+    back = torch.randn(20, 32)
+    for layer, given in zip((mine, other), inputs, strict=True):
+        layer(given).backward(back)
+    torch.testing.assert_close(inputs[0].grad, inputs[1].grad)
+    torch.testing.assert_close(mine.weight.grad, other.weight.grad)
+    torch.testing.assert_close(mine.bias.grad, other.bias.grad)
+
+
+def test_in_bfloat16_the_gradients_of_the_weights_are_float32() -> None:
+    mine, other, x = pair(torch.bfloat16)
+    y = mine(x)
+    y.backward(torch.ones_like(y))
+    other(x.float()).backward(torch.ones(20, 32))
+    assert y.dtype == torch.bfloat16 and mine.weight.grad.dtype == mine.bias.grad.dtype == torch.float32
+    torch.testing.assert_close(mine.weight.grad, other.weight.grad, rtol=0.02, atol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+@torch.no_grad()
+def test_without_gradients_weights_that_changed_are_laid_out_anew(dtype: torch.dtype) -> None:
+    mine, _, x = pair(dtype)
+    before = mine(x)
+    assert torch.equal(mine(x), before)
+    mine.weight.data.mul_(2)
+    after = mine(x)
+    wanted = torch.nn.functional.linear(x.float(), mine.weight.to(dtype).float(), mine.bias.to(dtype).float())
+    assert not torch.equal(before, after)
+    torch.testing.assert_close(after.float(), wanted, rtol=0.02, atol=0.02)
+
+
+@torch.no_grad()
+def test_what_was_laid_out_is_no_part_of_a_copy() -> None:
+    mine, other, x = pair()
+    mine(x)
+    copied = deepcopy(mine).double()
+    torch.testing.assert_close(copied(x.double()), other.double()(x.double()), rtol=1e-12, atol=1e-12)
+    assert mine.state_dict().keys() == other.state_dict().keys()
+
+
+@torch.inference_mode()
+def test_weights_made_in_inference_mode_work_too() -> None:
+    mine, other, x = pair()
+    assert torch.equal(mine(x), other(x))
+    mine.weight.mul_(2)
+    assert not torch.equal(mine(x), other(x))
+
+
+@torch.no_grad()
+def test_plain_products_are_torchs_own() -> None:
+    mine, other, x = pair()
+    with plain_products():
+        assert torch.equal(mine(x), other(x))
