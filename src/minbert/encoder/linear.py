@@ -47,7 +47,7 @@ class Linear(nn.Linear):
     """`x W^T + b` in the type of `x`; the weights themselves stay float32.
 
     Without gradients, on a processor, the weights are rounded once and laid out as the matrix library wants them, until
-    they change.
+    they change. (torch does not count changes that are made through `.data`: do not use it on a layer that has run.)
     """
 
     _packed: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
