@@ -12,7 +12,18 @@ import torch
 from benchmarks.race import console, matrix_peak, show
 from minbert.encoder.hardware import environment
 
-SHORT = ("startup", "latency", "embedding", "pairs", "training", "ranking", "surgery", "outside", "memory")
+SHORT = (
+    "startup",
+    "latency",
+    "embedding",
+    "throughput",
+    "pairs",
+    "training",
+    "ranking",
+    "surgery",
+    "outside",
+    "memory",
+)
 LONG = ("growth", "gpu")
 
 

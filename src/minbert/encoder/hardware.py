@@ -2,6 +2,7 @@
 
 import platform
 import time
+from functools import cache
 from importlib.metadata import version
 from typing import Any
 
@@ -32,8 +33,13 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         return torch.bfloat16 if torch.cuda.is_bf16_supported() else torch.float32
     if device.type != "cpu":
         return torch.float32
-    faster = _seconds(torch.float32) / _seconds(torch.bfloat16) > GAIN
-    return torch.bfloat16 if faster else torch.float32
+    return torch.bfloat16 if _gain() > GAIN else torch.float32
+
+
+@cache
+def _gain() -> float:
+    """How many times as fast this processor is in bfloat16; timed once a process."""
+    return _seconds(torch.float32) / _seconds(torch.bfloat16)
 
 
 def _seconds(dtype: torch.dtype, repeats: int = 5) -> float:

@@ -17,14 +17,14 @@ def test_a_named_precision_is_taken_at_its_word() -> None:
 
 @pytest.mark.parametrize(("gain", "chosen"), [(0.5, torch.float32), (1.1, torch.float32), (2.0, torch.bfloat16)])
 def test_auto_takes_bfloat16_where_it_pays(monkeypatch: pytest.MonkeyPatch, gain: float, chosen: torch.dtype) -> None:
-    monkeypatch.setattr(hardware, "_seconds", {torch.float32: gain, torch.bfloat16: 1.0}.get)
+    monkeypatch.setattr(hardware, "_gain", lambda: gain)
     assert choose_precision("auto", CPU) == chosen
 
 
 @pytest.mark.parametrize(("able", "chosen"), [(True, torch.bfloat16), (False, torch.float32)])
 def test_auto_asks_a_gpu_and_does_not_time_it(monkeypatch: pytest.MonkeyPatch, able: bool, chosen: torch.dtype) -> None:
     monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda: able)
-    monkeypatch.delattr(hardware, "_seconds")
+    monkeypatch.delattr(hardware, "_gain")
     assert choose_precision("auto", torch.device("cuda")) == chosen
     assert choose_precision("auto", torch.device("mps")) == torch.float32
 
