@@ -48,13 +48,14 @@ def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
-    modes = [(part, part.training) for part in module.modules()]
-    module.eval()
+    training = [part for part in module.modules() if part.training]
+    for part in training:
+        part.training = False
     try:
         yield
     finally:
-        for part, mode in modes:
-            part.training = mode
+        for part in training:
+            part.training = True
 
 
 @torch.inference_mode()
