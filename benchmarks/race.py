@@ -35,6 +35,10 @@ class Lap:
         return (high - low) / 2 / self.median
 
 
+MANY = 20
+"""From so many rounds on a lap is short, and collecting garbage before it would take longer than the lap."""
+
+
 def race(works: dict[str, Callable[[], Any]], rounds: int = 5, warm: int = 1) -> list[Lap]:
     """Runs all works in turn, `rounds` times, after `warm` rounds that do not count.
 
@@ -43,7 +47,8 @@ def race(works: dict[str, Callable[[], Any]], rounds: int = 5, warm: int = 1) ->
     laps = [Lap(name) for name in works]
     for number in range(warm + rounds):
         for lap, work in zip(laps, works.values(), strict=True):
-            gc.collect()
+            if rounds < MANY:
+                gc.collect()
             begin = time.perf_counter()
             work()
             if number >= warm:

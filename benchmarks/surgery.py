@@ -40,7 +40,7 @@ def stepper(merge: Merge, texts: dict[str, Texts]) -> Callable[[], Any]:
     return lambda: step(0, 1, slots)
 
 
-def run(rounds: int = 9) -> list[Row]:
+def run(rounds: int = 7) -> list[Row]:
     """The ratio of the two steps."""
     tokenizer = model({"sst": task("sst")}).tokenizer
     texts = {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}

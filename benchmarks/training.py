@@ -160,7 +160,7 @@ def products(encoder: Any, tokens: int, pooling: str, sequences: int) -> float:
     return 6.0 * (tokens * (layer * (layers - 1) + last) + rest)
 
 
-def run(rounds: int = 5) -> list[Row]:
+def run(rounds: int = 3) -> list[Row]:
     """All works against both forms of the peer, then the share of the matrix peak."""
     need("transformers")
     rows = []

@@ -4,7 +4,6 @@ import json
 from pathlib import Path
 from typing import NamedTuple
 
-import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
@@ -46,10 +45,7 @@ def load_folder(source: Source, max_tokens: int | None = None, dropout: float | 
         tensors = load_file(source.weights)
     except (SafetensorError, OSError) as fault:
         raise WeightsError(f"{source.weights}: expected safetensors, found what cannot be read ({fault})") from fault
-    # Fresh weights for the whole encoder would be drawn only to be written over.
-    with torch.device("meta"):
-        bert = Bert(config)
-    bert.to_empty(device="cpu")
+    bert = Bert(config)
     fresh(bert.pooler, config.initializer_range, generator(seed, "pooler"))
     remarks = fill(bert, tensors, str(source.weights))
     tokenizer = load_tokenizer(source.tokenizer, max_tokens or limit)
