@@ -26,7 +26,7 @@ _HOMES = {
     "SentenceEncoder": "minbert.inference",
     "load": "minbert.inference",
     "load_encoder": "minbert.inference",
-    "train": "minbert.training",
+    "train": "minbert.training.train",
 }
 
 __all__ = ["AdamW", "Prediction", "Predictor", "Recipe", "SentenceEncoder", "load", "load_encoder", "train"]

@@ -34,7 +34,8 @@ def transitive(dev: Columns, dev_yes: Mask, train: Columns, train_yes: Mask) -> 
     """Positive dev pairs that follow from the clusters of duplicates in train (exact ones included)."""
     numbers: dict[str, int] = {}
     pairs = [row for row, yes in zip(plain_rows(train), train_yes, strict=True) if yes]
-    ends = np.array([[numbers.setdefault(text, len(numbers)) for text in row] for row in pairs]).reshape(-1, 2)
+    ends = np.array([[numbers.setdefault(text, len(numbers)) for text in row] for row in pairs], dtype=np.int64)
+    ends = ends.reshape(-1, 2)
     cluster = clusters(ends[:, 0], ends[:, 1], len(numbers))
 
     def follows(a: str, b: str) -> bool:
