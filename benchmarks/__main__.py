@@ -23,6 +23,7 @@ SHORT = (
     "surgery",
     "outside",
     "memory",
+    "profile",
 )
 LONG = ("growth", "gpu")
 

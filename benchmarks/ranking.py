@@ -1,6 +1,5 @@
 """Training with multiple negatives ranking on pairs, against sentence-transformers' own trainer."""
 
-import statistics
 import tempfile
 import time
 from typing import Any
@@ -64,5 +63,4 @@ def run(rounds: int = 3) -> list[Row]:
         mine()
         ours.seconds.append((time.perf_counter() - begin) / STEPS)
         theirs.seconds.append(peer(STEPS))
-    assert statistics.median(theirs.seconds) > 0
     return against(f"train MNR on pairs, batch {BATCH}", [ours, theirs], "pairs", BATCH, {theirs.name: 2.5})

@@ -1,8 +1,8 @@
 """Several processes as one: collectives only, and none of them does anything where there is one process.
 
-`torchrun --nproc-per-node 2 -m minbert train ...` starts the processes and tells each of them its rank. Every process
-sees the whole of each batch's outputs, but encodes its share of the rows; the gradients are summed. So any loss is
-exact, those that couple the rows of a batch too, and none of them knows of it.
+`torchrun --nproc-per-node 2 -m -- minbert train ...` starts the processes and tells each of them its rank. Every
+process sees the whole of each batch's outputs, but encodes its share of the rows; the gradients are summed. So any
+loss is exact, those that couple the rows of a batch too, and none of them knows of it.
 """
 
 import os
@@ -45,7 +45,10 @@ def together(device: torch.device) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
-    dist.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if device.type == "cuda":
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
+    # Scores lie on the processor wherever the model runs, so both kinds of tensor must find their way.
+    dist.init_process_group("cpu:gloo,cuda:nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
     try:
         yield
         meet()
@@ -77,7 +80,7 @@ def first_says(value: int) -> int:
     """The value of process 0, in every process."""
     if size() == 1:
         return value
-    told = torch.tensor([value], device=_device())
+    told = torch.tensor([value])
     with reached():
         dist.broadcast(told, 0)
     return int(told)
@@ -87,7 +90,7 @@ def any_says(value: bool) -> bool:
     """Whether it is so in any process."""
     if size() == 1:
         return value
-    told = torch.tensor([int(value)], device=_device())
+    told = torch.tensor([int(value)])
     with reached():
         dist.all_reduce(told, dist.ReduceOp.MAX)
     return bool(told)
@@ -160,7 +163,3 @@ class _Whole(torch.autograd.Function):
 def _bounds(rows: int) -> list[int]:
     """Where the share of each process begins."""
     return [rows * i // size() for i in range(size() + 1)]
-
-
-def _device() -> str:
-    return "cuda" if dist.get_backend() == "nccl" else "cpu"

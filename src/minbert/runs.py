@@ -9,6 +9,7 @@ runs/quick/
   floors.json       what the untouched encoder and trivial answers reach
   best/  last/      checkpoints: encoder/, heads.safetensors, model.json
   snapshot/         weights, optimizer, place: gone when the run ends
+  answers.safetensors  scores and labels of every dev row, by the best checkpoint
   result.json       the final table: its presence means that the run is finished
 ```
 """
@@ -23,7 +24,7 @@ from typing import IO, Any
 
 import minbert.distributed as distributed
 from minbert.errors import RunError
-from minbert.storage import reported, sync, valid_folder, write_folder, write_text
+from minbert.storage import atomic_path, reported, sync, valid_folder, write_folder, write_text
 
 try:
     import fcntl
@@ -96,6 +97,12 @@ class Run:
         """Writes a JSON file whole or not at all."""
         if not distributed.rank():
             write_text(self.folder / name, json.dumps(content, indent=2) + "\n")
+
+    def write_bytes(self, name: str, content: bytes) -> None:
+        """Writes a file whole or not at all."""
+        if not distributed.rank():
+            with atomic_path(self.folder / name) as partial:
+                partial.write_bytes(content)
 
     def checkpoint(self, name: str, write: Callable[[Path], None]) -> None:
         """Writes a checkpoint or snapshot folder whole or not at all."""

@@ -46,8 +46,8 @@ def sync(path: Path) -> None:
 
 
 @contextmanager
-def atomic_file(path: Path) -> Iterator[IO[str]]:
-    """A text file that appears whole or not at all.
+def atomic_path(path: Path) -> Iterator[Path]:
+    """A place beside a file to write to; what was written there then takes the file's name, whole or not at all.
 
     Raises:
         StorageError: the disk is full or refuses; the old file is intact.
@@ -56,14 +56,19 @@ def atomic_file(path: Path) -> Iterator[IO[str]]:
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            with partial.open("w", encoding="utf-8", newline="") as file:
-                yield file
-                file.flush()
-                os.fsync(file.fileno())
+            yield partial
+            sync(partial)
             partial.replace(path)
             sync(path.parent)
         finally:
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_file(path: Path) -> Iterator[IO[str]]:
+    """A text file in UTF-8 that appears whole or not at all; raises as `atomic_path` does."""
+    with atomic_path(path) as partial, partial.open("w", encoding="utf-8", newline="") as file:
+        yield file
 
 
 def write_text(path: Path, text: str) -> None:

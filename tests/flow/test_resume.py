@@ -186,7 +186,16 @@ class TestUndisturbed:
         assert {"seconds", "peak_memory_mib"} <= set(read_lines(root / "undisturbed" / "times.jsonl")[0])
         whole = b"".join(content(root / "undisturbed").values())
         assert b"seconds" not in whole and b"memory_mib" not in whole
-        files = {"floors.json", "metrics.jsonl", "recipe.toml", "result.json", "run.json", "times.jsonl", ".lock"}
+        files = {
+            "answers.safetensors",
+            "floors.json",
+            "metrics.jsonl",
+            "recipe.toml",
+            "result.json",
+            "run.json",
+            "times.jsonl",
+            ".lock",
+        }
         assert {path.name for path in (root / "undisturbed").iterdir()} == {*files, "best", "last"}
 
 

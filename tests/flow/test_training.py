@@ -95,7 +95,15 @@ class TestFolder:
     def test_a_finished_run_holds_what_is_promised(self, toy_recipe: Recipe, tmp_path: Path) -> None:
         result = train(toy_recipe, tmp_path / "run")
         names = {path.name for path in (tmp_path / "run").iterdir() if not path.name.startswith(".")}
-        files = {"recipe.toml", "run.json", "metrics.jsonl", "times.jsonl", "floors.json", "result.json"}
+        files = {
+            "answers.safetensors",
+            "recipe.toml",
+            "run.json",
+            "metrics.jsonl",
+            "times.jsonl",
+            "floors.json",
+            "result.json",
+        }
         assert names == {*files, "best", "last"}
         assert json.loads((tmp_path / "run" / "result.json").read_text()) == result
         assert set(result["tasks"]) == set(toy_recipe.tasks) and 0 < result["norm"] < 1

@@ -5,8 +5,14 @@ from typing import Any
 
 from minbert.model import load_model
 from minbert.runs import Run, read_lines
+from minbert.tasks import Split
+from minbert.text.batches import Texts
+from minbert.training.answers import Answered, Answers, save_answers
 from minbert.training.evaluator import Scored, by_embedding, by_head, means, sample
 from minbert.training.setup import Setup
+
+SPLITS = ("dev", "select")
+"""What the best checkpoint is scored on; not every recipe has the second."""
 
 TRAIN_ROWS = 5000
 """Rows of train that are scored at the end, to show train beside dev."""
@@ -30,9 +36,11 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     setup.model.load_state_dict(best.state_dict())
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}
+    answers: Answers = {}
     for name in setup.model.tasks:
-        tasks[name] = _task(setup, name, name in heads, advance)
+        tasks[name], answers[name] = _task(setup, name, name in heads, advance)
         tasks[name]["floors"] = floors.get(name, {})
+    save_answers(run, answers)
     dev = {name: found["dev"] for name, found in tasks.items() if found["dev"]}
     epochs = [line for line in read_lines(run.folder / "metrics.jsonl") if line["event"] == "epoch"]
     best_line = max(epochs, key=lambda line: float(line["select_score"]), default={})
@@ -48,28 +56,30 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     }
 
 
-def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> dict[str, Any]:
-    """One task's part of the table."""
+def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dict[str, Any], dict[str, Answered]]:
+    """One task's part of the table, and its answers."""
     data, spec = setup.data[name], setup.model.tasks[name]
-    dev, texts = data.splits["dev"], setup.texts[name, "dev"]
-    train, train_texts = sample(setup, name, "train", TRAIN_ROWS)
-    alone = by_embedding(setup, name, dev, advance)
-    if trained:
-        scored: Scored | None = by_head(setup, name, dev, texts, advance)
-        on_train: Scored | None = by_head(setup, name, train, train_texts, advance)
-    else:
-        scored, on_train = alone, by_embedding(setup, name, train, advance)
-    leaked = data.leaked("dev")
-    clean = scored.metrics(~leaked) if scored and leaked.any() and not leaked.all() else {}
-    return {
+
+    def scored(rows: Split, texts: Texts) -> Scored | None:
+        return by_head(setup, name, rows, texts, advance) if trained else by_embedding(setup, name, rows, advance)
+
+    found = {split: scored(data.splits[split], setup.texts[name, split]) for split in SPLITS if split in data.splits}
+    train = sample(setup, name, "train", TRAIN_ROWS)
+    dev, on_train = found["dev"], scored(*train)
+    alone = by_embedding(setup, name, data.splits["dev"], advance) if trained else dev
+    leaked = {split: data.leaked(split) for split in found}
+    on_dev = leaked["dev"]
+    clean = dev.metrics(~on_dev) if dev and on_dev.any() and not on_dev.all() else {}
+    row = {
         "metric": spec.scored_by,
         "scored_by": "head" if trained else "embedding" if alone else "nothing",
-        "dev": scored.metrics() if scored else {},
-        "dev_rows": len(dev),
-        "dev_leaked_rows": int(leaked.sum()),
+        "dev": dev.metrics() if dev else {},
+        "dev_rows": len(on_dev),
+        "dev_leaked_rows": int(on_dev.sum()),
         "dev_without_leaks": clean,
         "train": on_train.metrics() if on_train else {},
-        "train_rows_scored": len(train),
+        "train_rows_scored": len(train[0]),
         "embedding": alone.metrics() if alone else {},
         "cut": setup.texts[name, "train"].cuts(setup.model.forms(name)),
     }
+    return row, {split: Answered(s.scores, s.labels, leaked[split]) for split, s in found.items() if s}

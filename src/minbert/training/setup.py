@@ -178,9 +178,8 @@ def set_up(
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
-    if distributed.first_says(kind == torch.bfloat16) != (kind == torch.bfloat16):
-        # Each process has timed it, and all must compute alike.
-        kind = torch.bfloat16 if kind == torch.float32 else torch.float32
+    # Each process has timed it, and all must compute alike.
+    kind = (torch.float32, torch.bfloat16)[distributed.first_says(kind == torch.bfloat16)]
     model.encoder.precision = kind
     texts = {
         (name, split): texts_of(part.columns, loaded.tokenizer)

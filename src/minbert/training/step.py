@@ -84,7 +84,7 @@ class Stepper:
     def _loss(self, number: int, micro: int, slot: Slot) -> Tensor:
         """The weighted loss of one batch."""
         # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
-        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro, *range(distributed.rank())))
+        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro) + distributed.rank())
         outputs, targets = self.forward(slot)
         parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
         total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()

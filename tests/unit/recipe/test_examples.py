@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from tests.unit.recipe.test_recipe import ENGINEER
 
 from minbert.errors import RecipeError
 from minbert.heads import Concat, Cosine, Linear
@@ -49,31 +50,13 @@ samples.paraphrase = 6000
 mixture = "sequential"
 losses = { paraphrase = { kind = "mnr", scale = 1 }, NAME = { kind = "mnr", scale = 1, positive = 4.0 } }
 """
-OWN = """\
-[tasks.topic]
-kind  = "classes"
-train = "tickets.csv"
-text  = "body"
-label = "category"
-[tasks.duplicate]
-kind  = "yes_no"
-train = "questions.csv"
-text  = ["question_a", "question_b"]
-label = "same"
-[tasks.similarity]
-kind  = "rating"
-range = [1, 5]
-train = "sentences.csv"
-text  = ["left", "right"]
-label = "rating"
-"""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     (tmp_path / "tasks.toml").write_text(TASKS)
     (tmp_path / "quick.toml").write_text(QUICK)
-    (tmp_path / "own.toml").write_text(OWN)
+    (tmp_path / "own.toml").write_text(ENGINEER)
     (tmp_path / "report").mkdir()
     (tmp_path / "report" / "right.toml").write_text(TWO_STAGES.replace("NAME", "similarity"))
     (tmp_path / "report" / "wrong.toml").write_text(TWO_STAGES.replace("NAME", "sts"))

@@ -1,0 +1,36 @@
+"""Where a training step of three tasks goes: the share of each kind of work, by torch's profiler."""
+
+from torch.profiler import ProfilerActivity, profile
+
+from benchmarks.material import model, rows_of, task
+from benchmarks.race import Row
+from benchmarks.surgery import BATCH, KINDS, stepper
+from minbert.gradients import Sum
+from minbert.text.batches import texts_of
+
+KINDS_OF_WORK = {
+    "matrix products of linear layers": ("aten::mm", "aten::addmm"),
+    "batched products of attention": ("aten::bmm", "aten::baddbmm"),
+    "copies and casts": ("aten::copy_", "aten::_to_copy", "aten::index_select", "aten::index_copy_"),
+    "GELU": ("aten::gelu", "aten::gelu_backward"),
+    "softmax": ("aten::_softmax", "aten::_softmax_backward_data"),
+    "norms": ("aten::native_layer_norm", "aten::native_layer_norm_backward"),
+    "square roots and quotients of AdamW": ("aten::sqrt", "aten::addcdiv_", "aten::addcmul_"),
+}
+STEPS = 4
+
+
+def run() -> list[Row]:
+    """A row per kind of work; what is left is sums, masks, random bits and Python."""
+    tokenizer = model({"sst": task("sst")}).tokenizer
+    texts = {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
+    step = stepper(Sum(), texts)
+    step()
+    with profile(activities=[ProfilerActivity.CPU]) as seen:
+        for _ in range(STEPS):
+            step()
+    times = {event.key: event.self_cpu_time_total for event in seen.key_averages()}
+    whole = sum(times.values())
+    shares = {name: sum(times.get(key, 0) for key in keys) / whole for name, keys in KINDS_OF_WORK.items()}
+    shares["the rest: sums, masks, random bits, Python"] = 1 - sum(shares.values())
+    return [Row(name, f"{share:.0%} of a step") for name, share in shares.items()]
