@@ -70,8 +70,8 @@ def choice(device: torch.device, precision: torch.dtype) -> str:
     """What was chosen, in one line: device, threads, precision, the form of attention."""
     found = environment(device, precision)
     place = f"{found['processor']}, {found['threads']} threads" if device.type == "cpu" else found["device"]
-    gain = f" ({_gain():.1f} times float32 in a probe)" if _gain.cache_info().currsize else ""
-    return f"on {place}; {found['precision']}{gain}; attention over length groups, no padding"
+    gain = f" ({_gain():.1f}x float32)" if _gain.cache_info().currsize else ""
+    return f"on {place}; {found['precision']}{gain}; attention over length groups"
 
 
 def _processor() -> str:
