@@ -6,12 +6,6 @@ from scipy.stats import nct, t
 ALPHA, POWER = 0.05, 0.8
 
 
-def power(shift: float, df: float, alpha: float = ALPHA) -> float:
-    """The chance that a two-sided t test finds a true difference of `shift` standard errors."""
-    edge = t.isf(alpha / 2, df)
-    return float(nct.sf(edge, df, shift) + nct.cdf(-edge, df, shift))
-
-
 def smallest_difference(error: float, df: float, alpha: float = ALPHA) -> float:
     """The true difference that a two-sided t test finds four times in five.
 
@@ -22,7 +16,8 @@ def smallest_difference(error: float, df: float, alpha: float = ALPHA) -> float:
         df: its degrees of freedom, above 0.
         alpha: the level of the test, 0 to 1.
 
-    Source: Cohen 1988, section 2.
+    Source: Cohen 1988, chapter 2.
+    Deviates: the far tail, where the test finds the opposite, is left out; it adds less than 1e-4 to the power.
     """
     edge = float(t.isf(alpha / 2, df))
-    return error * float(brentq(lambda shift: power(shift, df, alpha) - POWER, 0.0, 10 * edge + 10))
+    return error * float(brentq(lambda shift: nct.sf(edge, df, shift) - POWER, 0.0, 2 * edge + 5))
