@@ -24,7 +24,7 @@ def compare(
 
     Example: minbert compare runs/surgery --format latex
     """
-    from minbert.cli.screen import Bar, aside, console
+    from minbert.cli.screen import Bar, aside, console, show
     from minbert.comparison import compare as compare_arms
     from minbert.comparison import draws_of, notes, read_arms
     from minbert.reporting.comparison import as_json, as_latex, as_markdown, grids, sentences
@@ -40,7 +40,7 @@ def compare(
         typer.echo(write(arms, found, without_leaks))
         return
     for grid in grids(arms, found):
-        console.print(grid.rich(console.width))
+        show(grid)
     for line in sentences(found):
         console.print(line, markup=False, style="bold")
     console.print()

@@ -6,6 +6,7 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from minbert.reporting.grid import Grid
 from minbert.training import Listener
 
 PLAIN_SECONDS = 30.0
@@ -14,6 +15,14 @@ PLAIN_SECONDS = 30.0
 console = Console(highlight=False)
 aside = Console(stderr=True, highlight=False)
 """For progress of commands whose output may go into a file."""
+
+
+def show(grid: Grid) -> None:
+    """Prints a table beneath its title, which may be wider than it."""
+    if grid.title:
+        console.print(grid.title, markup=False, style="italic")
+    console.print(grid.rich(console.width))
+    console.print()
 
 
 class Bar(Listener):

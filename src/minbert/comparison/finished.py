@@ -84,9 +84,9 @@ def read_finished(folder: Path) -> FinishedRun:
     identity = _digest(recipe, record["encoder"]["sha256"], repr(sorted(record["methods"].items())))
     tasks, answers = read_tasks(folder), read_answers(folder)
     rows = {
-        name: _rows(tasks[name], splits["dev"], record["files"][name])
-        for name, splits in answers.items()
-        if "dev" in splits
+        name: _rows(task, answers[name]["dev"], record["files"][name])
+        for name, task in tasks.items()
+        if name in answers
     }
     return FinishedRun(folder, recipe, identity, settings, result, record["environment"], tasks, rows)
 

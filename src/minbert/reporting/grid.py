@@ -33,15 +33,8 @@ class Grid:
     rows: Sequence[Sequence[str]]
 
     def rich(self, width: int) -> Table:
-        """For a terminal of some columns. Where it is narrow, cells of several words fold; words never do."""
-        made = Table(
-            title=self.title or None,
-            box=box.SIMPLE_HEAD,
-            title_justify="left",
-            show_edge=False,
-            collapse_padding=True,
-            pad_edge=False,
-        )
+        """For a terminal of some columns, without the title. Where it is narrow, cells fold between words."""
+        made = Table(box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True, pad_edge=False)
         for number, (name, wide) in enumerate(zip(self.columns, self.widths(width), strict=True)):
             made.add_column(name, justify="right" if number else "left", width=wide)
         for row in self.rows:
@@ -49,13 +42,12 @@ class Grid:
         return made
 
     def widths(self, most: int) -> list[int]:
-        """The width of each column: whole cells, or, the last columns first, their longest words, until all fit."""
+        """The width of each column: whole cells if they fit, else all folded, the first column's last."""
         columns = [[name, *(row[i] for row in self.rows)] for i, name in enumerate(self.columns)]
-        widths = [max(map(len, cells)) for cells in columns]
-        for i in reversed(range(len(columns))):
-            if sum(widths) + GAP * (len(widths) - 1) > most:
-                widths[i] = max((len(word) for cell in columns[i] for word in cell.split()), default=0)
-        return widths
+        whole = [max(map(len, cells)) for cells in columns]
+        folded = [max((len(word) for cell in cells for word in cell.split()), default=0) for cells in columns]
+        choices = (whole, [whole[0], *folded[1:]])
+        return next((widths for widths in choices if sum(widths) + GAP * (len(widths) - 1) <= most), folded)
 
     def markdown(self) -> str:
         """A pipe table."""

@@ -59,8 +59,8 @@ def read_answers(folder: Path) -> Answers:
         tensors = load_file(path)
     except FileNotFoundError:
         raise RunError(
-            f"{path}: expected the answers of a finished run, found none; a run has them once it is "
-            "finished, if it was not made by a minbert that kept none"
+            f"{path}: expected the answers of a finished run, found none; finish the run, or train it "
+            "again if it was made before runs kept them"
         ) from None
     except SafetensorError as fault:
         raise RunError(f"{path}: expected tensors, found what cannot be read ({fault}); the file is damaged") from None
