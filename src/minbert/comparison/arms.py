@@ -121,10 +121,15 @@ def _too_few(arms: Sequence[Arm]) -> list[str]:
     if len(ready) > 1 and arms[0].runs:
         return []
     missing = sum(arm.missing for arm in arms)
-    more = f"; {missing} runs are not finished" if missing else "; name another run"
+    runs = "1 run is" if missing == 1 else f"{missing} runs are"
+    more = f"; {runs} not finished" if missing else "; name another run"
     if len(ready) > 1:
         return [f"arm {arms[0].name!r}: expected finished runs, found none, and the others are compared with it{more}"]
-    found = f"one, {ready[0].name!r} ({len(ready[0].runs)} seeds)" if ready else "none"
+    found = (
+        f"one, {ready[0].name!r} ({len(ready[0].runs)} seed{'s' if len(ready[0].runs) > 1 else ''})"
+        if ready
+        else "none"
+    )
     return [f"expected two arms or more with finished runs, found {found}{more}"]
 
 

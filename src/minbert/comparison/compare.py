@@ -175,7 +175,7 @@ def _quantities(tasks: Sequence[str], run: dict[str, Sampled], of: int) -> dict[
         "raw": {task: 1 / len(tasks) for task in tasks},
         "norm": {task: half / len(tasks) for task, half in halves.items()},
     }
-    part = "" if len(tasks) == of else f" of {len(tasks)} tasks"
+    part = "" if len(tasks) == of else f" of {len(tasks)} of {of} tasks"
     return {f"{name}{part}": weights for name, weights in means.items()} | single
 
 

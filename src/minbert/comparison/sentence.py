@@ -23,7 +23,7 @@ def sentence(one: Against, arms: int) -> str:
         f"{seeds} seed{'s' if seeds > 1 else ''}, p = {both.p if not corrected else one.p:.3f}{corrected}): "
     )
     if both.error == 0 and both.difference == 0:
-        said = "not one answer differs in its worth"
+        said = "no answer is worth more or less"
     elif one.verdict == "noise":
         said = f"noise; a difference of {one.detectable:.3f} could have been seen"
     else:

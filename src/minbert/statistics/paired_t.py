@@ -17,4 +17,4 @@ def paired_t(differences: Numbers) -> Estimate:
     seeds = len(differences)
     if seeds < 2:
         raise ValueError(f"expected two seeds or more, found {seeds}")
-    return t_estimate(float(differences.mean()), float(differences.var(ddof=1)) / seeds, seeds - 1)
+    return t_estimate(float(differences.mean()), float(differences.var(ddof=1)) / seeds, float(seeds - 1))
