@@ -62,21 +62,30 @@ def write_run(
         floors = {"trivial": 0.1, "frozen": 0.2, **({"untouched": 0.3} if task.is_pair else {})}
         table[name] = {"metric": task.scored_by, "dev": dev, "dev_rows": ROWS, "dev_leaked_rows": 3, "floors": floors}
     folder.mkdir(parents=True)
-    run = Run(folder)
     (folder / "recipe.toml").write_text(f"seed = {seed}\n{settings}\n")
-    run.write("best/model.json", {"tasks": {n: t.model_dump(mode="json", exclude_none=True) for n, t in tasks.items()}})
+    (folder / "best").mkdir()
+    write(
+        folder / "best" / "model.json",
+        {"tasks": {n: t.model_dump(mode="json", exclude_none=True) for n, t in tasks.items()}},
+    )
     files = {name: {"train": [{"path": "t", "sha256": "t"}], "dev": [{"path": "d", "sha256": "d"}]} for name in tasks}
     environment = {"processor": "a processor", "threads": 1, "device": "cpu", "precision": "float32", "torch": "2"}
-    run.write(
-        "run.json",
+    write(
+        folder / "run.json",
         {"encoder": {"sha256": "e"}, "methods": {}, "environment": environment, "files": files},
     )
-    save_answers(run, answers)
+    save_answers(Run(folder), answers)
     own = means(tasks, {name: found["dev"] for name, found in table.items()})
-    run.write(
-        "result.json", {"tasks": table, **own, "seed": seed, "selected_on": "dev", "note": "seen before", **result}
+    write(
+        folder / "result.json",
+        {"tasks": table, **own, "seed": seed, "selected_on": "dev", "note": "seen before", **result},
     )
     return folder
+
+
+def write(path: Path, content: Any) -> None:
+    """Not by way of the run, which waits for the disk each time."""
+    path.write_text(json.dumps(content))
 
 
 def write_experiment(folder: Path, skills: dict[str, float], seeds: int = 3) -> Path:
@@ -84,7 +93,8 @@ def write_experiment(folder: Path, skills: dict[str, float], seeds: int = 3) -> 
     for arm, skill in skills.items():
         for seed in range(seeds):
             write_run(folder / arm / f"seed-{seed}", seed, skill, f'name = "{arm}"')
-    (folder / "experiment.json").write_text(
-        json.dumps({"name": "surgery", "arms": {arm: {} for arm in skills}, "seeds": list(range(seeds))})
+    write(
+        folder / "experiment.json",
+        {"name": "surgery", "arms": {arm: {} for arm in skills}, "seeds": list(range(seeds))},
     )
     return folder

@@ -1,5 +1,6 @@
 """What is compared with what, and what it is called."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +23,11 @@ def found(*folders: Path, without_leaks: bool = False) -> Comparison:
     return compare(read_arms(folders), silent, without_leaks)
 
 
-@pytest.fixture
-def surgery(tmp_path: Path) -> Path:
-    return write_experiment(tmp_path / "surgery", {"sum": 1.0, "better": 2.0, "worse": 0.3, "same": 1.0}, seeds=4)
+@pytest.fixture(scope="module")
+def surgery(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An experiment, not to be changed."""
+    folder = tmp_path_factory.mktemp("experiments") / "surgery"
+    return write_experiment(folder, {"sum": 1.0, "better": 2.0, "worse": 0.3, "same": 1.0}, seeds=4)
 
 
 def test_the_scores_are_those_of_the_runs(surgery: Path) -> None:
@@ -61,7 +64,8 @@ def test_a_difference_is_that_of_the_means(surgery: Path) -> None:
         assert one.detectable > 0
 
 
-def test_only_seeds_that_both_have_are_compared(surgery: Path) -> None:
+def test_only_seeds_that_both_have_are_compared(surgery: Path, tmp_path: Path) -> None:
+    surgery = shutil.copytree(surgery, tmp_path / "surgery")
     (surgery / "sum" / "seed-3" / "result.json").unlink()
     (surgery / "better" / "seed-0" / "result.json").unlink()
     (surgery / "same" / "seed-1" / "result.json").unlink()
