@@ -32,30 +32,37 @@ def evaluate(
 
     Example: minbert evaluate runs/mine --task topic --input march.csv --details
     """
-    from minbert.cli.train import show_run
     from minbert.errors import RunError
-    from minbert.runs import Run
 
+    own_rows = input_ is None and not split
     if split not in ("", "test"):
         raise RunError(f"--split {split}: expected test (train and dev stand in the final table)")
-    if data and (input_ or split or not with_details):
+    if data and not (own_rows and with_details):
         raise RunError(f"--data {data}: expected only with --details of the run's own dev rows; --input takes a path")
-    if input_ is None and not split and with_details:
-        found: Any = dev_details(run, task, data, skip_bad, worst)
-    elif input_ is None and not split:
+    if own_rows and not with_details:
         if task:
             raise RunError(f"--task {task}: expected --input with new labelled data, or --details, found neither")
-        if not as_json:
-            show_run(run)
-            return
-        found = Run(run).read("result.json")
+        show_result(run, as_json)
+        return
+    if own_rows:
+        found = dev_details(run, task, data, skip_bad, worst)
     else:
         found = file_scores(run, task, input_, skip_bad, worst if with_details else -1, device)
-        found = found[0] if input_ else found
     if as_json:
-        typer.echo(json.dumps(found, indent=2))
+        typer.echo(json.dumps(found[0] if input_ else found, indent=2))
     else:
-        show_scores(found if isinstance(found, list) else [found])
+        show_scores(found)
+
+
+def show_result(run: Path, as_json: bool) -> None:
+    """Prints the final table of a run."""
+    from minbert.cli.train import show_run
+    from minbert.runs import Run
+
+    if as_json:
+        typer.echo(json.dumps(Run(run).read("result.json"), indent=2))
+    else:
+        show_run(run)
 
 
 def dev_details(run: Path, task: str, data: Path | None, skip_bad: Path | None, worst: int) -> list[dict[str, Any]]:

@@ -1,6 +1,5 @@
 """Calibration and errors of one task, for the terminal."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from minbert.reporting.grid import Grid
@@ -15,9 +14,12 @@ def detail_grids(found: Found) -> list[Grid]:
     if "calibration" in found:
         grids += [_calibration(found["calibration"]), _reliability(found["calibration"])]
     if "by_rating" in found:
-        rows = [[_span(part["rating"], ".1f"), *_scores(part), f"{part['bias']:+.3f}"] for part in found["by_rating"]]
+        rows = [
+            ["{:.1f} to {:.1f}".format(*part["rating"]), *_scores(part), f"{part['bias']:+.3f}"]
+            for part in found["by_rating"]
+        ]
         grids.append(Grid("by rating", ["rating", *_names(found["by_rating"]), "bias"], rows))
-    rows = [[_span(part["words"], "d"), *_scores(part)] for part in found["by_length"]]
+    rows = [["{} to {}".format(*part["words"]), *_scores(part)] for part in found["by_length"]]
     return [*grids, Grid("by length", ["words", *_names(found["by_length"])], rows)]
 
 
@@ -44,14 +46,9 @@ def _reliability(found: Found) -> Grid:
         for when in ("before", "after"):
             part = bins.get(when)
             cells += [f"{part['rows']:,}", number(part["confidence"]), number(part["right"])] if part else ["-"] * 3
-        rows.append([_span((edges["low"], edges["high"]), ".1f"), *cells])
+        rows.append([f"{edges['low']:.1f} to {edges['high']:.1f}", *cells])
     columns = ["probability", "rows", "mean", "right", "rows after", "mean after", "right after"]
     return Grid("reliability: the stated probability of the answer, and the share that was right", columns, rows)
-
-
-def _span(ends: Sequence[float], form: str) -> str:
-    low, high = ends
-    return f"{low:{form}} to {high:{form}}"
 
 
 def _names(parts: list[Found]) -> list[str]:
