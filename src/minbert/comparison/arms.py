@@ -1,5 +1,6 @@
 """Arms: runs that differ in nothing but the seed. From run folders, or from the folder of an experiment."""
 
+import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -47,7 +48,7 @@ def read_arms(folders: Sequence[Path]) -> list[Arm]:
             if (folder / EXPERIMENT).is_file():
                 arms += _experiment(folder)
             elif not Run(folder).begun and any(_seed_folders(folder)):
-                arms.append(_arm(folder.name, _seed_folders(folder)))
+                arms.append(_arm(_name(folder), _seed_folders(folder)))
             else:
                 arm = _joined(single, _named(folder))
                 arms += [] if arm in arms else [arm]
@@ -111,7 +112,8 @@ def _joined(single: list[Arm], run: FinishedRun) -> Arm:
 
 def _name(folder: Path) -> str:
     """`pcgrad` for `runs/pcgrad/seed-3` and for `runs/pcgrad-seed-3`."""
-    folder = folder.resolve()
+    # Not resolved: a link has the name that it was given.
+    folder = Path(os.path.abspath(folder))
     return folder.parent.name if SEED_FOLDER.fullmatch(folder.name) else re.sub(r"-seed-\d+\Z", "", folder.name)
 
 

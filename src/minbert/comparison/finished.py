@@ -81,13 +81,13 @@ def read_finished(folder: Path) -> FinishedRun:
         raise RunError(f"{folder / 'recipe.toml'}: expected a recipe, found: {fault}; the file is damaged") from None
     settings = {path: value for path, value in _flat(table, "") if path != "seed"}
     recipe = _digest(SEED.sub("seed = 0", text))
-    identity = _digest(recipe, record["encoder"]["sha256"], repr(sorted(record["methods"].items())))
     tasks, answers = read_tasks(folder), read_answers(folder)
-    rows = {
-        name: _rows(task, answers[name]["dev"], record["files"][name])
-        for name, task in tasks.items()
-        if name in answers
-    }
+    try:
+        identity = _digest(recipe, record["encoder"]["sha256"], repr(sorted(record["methods"].items())))
+        files = {name: record["files"][name] for name in tasks}
+    except KeyError as fault:
+        raise RunError(f"{folder / 'run.json'}: expected {fault}, found none; the file is damaged") from None
+    rows = {name: _rows(task, answers[name]["dev"], files[name]) for name, task in tasks.items() if name in answers}
     return FinishedRun(folder, recipe, identity, settings, result, record["environment"], tasks, rows)
 
 

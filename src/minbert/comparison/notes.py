@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from minbert.comparison.arms import Arm
-from minbert.comparison.compare import Comparison
+from minbert.comparison.compare import Against, Comparison
 
 SHOWN = 6
 """How many differing settings of an arm are shown."""
@@ -13,7 +13,7 @@ SHOWN = 6
 def notes(arms: Sequence[Arm], found: Comparison, without_leaks: bool) -> list[str]:
     """The lines, the most important first."""
     able = [one for one in found.against if one.contrasts]
-    lines = [_rule(able[0].contrasts[0].quantity, len(able))] if able else []
+    lines = [_rule(able)] if able else []
     for arm in arms:
         if arm.missing:
             lines.append(f"{arm.name}: {arm.missing} of {arm.missing + len(arm.runs)} runs are not finished")
@@ -31,10 +31,12 @@ def notes(arms: Sequence[Arm], found: Comparison, without_leaks: bool) -> list[s
     return lines + [f"computed on {where}" for where in places]
 
 
-def _rule(quantity: str, arms: int) -> str:
-    corrected = f" after Holm's correction for {arms} arms" if arms > 1 else ""
+def _rule(able: Sequence[Against]) -> str:
+    corrected = f" after Holm's correction for {len(able)} arms" if len(able) > 1 else ""
+    over = "seeds and rows" if any(len(one.pairs) > 1 for one in able) else "rows"
+    quantity = able[0].contrasts[0].quantity
     return (
-        f"a gain or a loss is where p of {quantity}, over seeds and rows, is below .05{corrected}; all else is "
+        f"a gain or a loss is where p of {quantity}, over {over}, is below .05{corrected}; all else is "
         "secondary and not corrected"
     )
 

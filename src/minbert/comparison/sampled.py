@@ -62,7 +62,7 @@ def sample_runs(arms: Sequence[Arm], without_leaks: bool, advance: Advance, draw
         if keep.sum() < 2:
             advance(draws * len(keep))
             continue
-        found = _scores(first.tasks[task], task, number, rows, keep, advance, draws)
+        found = _scores(first.tasks[task], task, rows, keep, advance, draws)
         key = (number, *_key(first, task))
         for place, (score, drawn, right) in zip(runs, found, strict=True):
             table[place][task] = Sampled(key, first.tasks[task].scored_by, int(keep.sum()), score, drawn, right)
@@ -93,12 +93,13 @@ def _key(run: FinishedRun, task: str) -> Key:
 
 
 def _scores(
-    spec: Task, task: str, number: int, rows: Sequence[Rows], keep: npt.NDArray[np.bool_], advance: Advance, draws: int
+    spec: Task, task: str, rows: Sequence[Rows], keep: npt.NDArray[np.bool_], advance: Advance, draws: int
 ) -> list[tuple[float, npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]]:
     """Score, drawn scores and right rows of each run."""
     labels = rows[0].labels[keep]
     answers = np.stack([part.answers[keep] for part in rows], axis=1)
-    rng = np.random.default_rng([zlib.crc32(task.encode()), number])
+    # By task and rows alone, so that another arm changes no number.
+    rng = np.random.default_rng([zlib.crc32(task.encode()), int(rows[0].identity[:8], 16)])
     drawn = []
     for counts in row_counts(len(labels), draws, rng):
         drawn.append(RESAMPLED[spec.scored_by](labels, answers, counts))

@@ -60,24 +60,26 @@ def test_the_digest_is_that_of_the_recipe_with_seed_0(tmp_path: Path) -> None:
 
 def test_every_fault_is_told(tmp_path: Path) -> None:
     whole = write_run(tmp_path / "whole")
-    names = ("unfinished", "torn", "bare", "strange")
-    unfinished, torn, bare, strange = (write_run(tmp_path / name, settings=f'x = "{name}"') for name in names)
+    names = ("unfinished", "torn", "bare", "strange", "old")
+    unfinished, torn, bare, strange, old = (write_run(tmp_path / name, settings=f'x = "{name}"') for name in names)
     (unfinished / "result.json").unlink()
     (torn / "answers.safetensors").write_bytes(b"torn")
     (bare / "answers.safetensors").unlink()
     (strange / "best" / "model.json").write_text('{"tasks": {"topic": {"kind": "poem"}}}')
+    (old / "run.json").write_text('{"encoder": {"sha256": "e"}}')
     (tmp_path / "experiment").mkdir()
     (tmp_path / "experiment" / "experiment.json").write_text("{}")
-    folders = [whole, unfinished, torn, bare, strange, tmp_path / "none", tmp_path, tmp_path / "experiment"]
+    folders = [whole, unfinished, torn, bare, strange, old, tmp_path / "none", tmp_path, tmp_path / "experiment"]
     with pytest.raises(RunError) as caught:
         read_arms(folders)
     said = "\n".join(caught.value.faults)
-    assert len(caught.value.faults) == 7
+    assert len(caught.value.faults) == 8
     for part in (
         f"{unfinished / 'result.json'}: expected a file of the run, found none; the run is not finished",
         f"{torn / 'answers.safetensors'}: expected tensors",
         f"{bare / 'answers.safetensors'}: expected the answers",
         f"{strange / 'best' / 'model.json'}: expected the tasks of a run",
+        f"{old / 'run.json'}: expected 'methods', found none; the file is damaged",
         f"{tmp_path / 'none'}: expected a run or an experiment, found no such folder",
         f"{tmp_path / 'result.json'}: expected a file of the run, found none; is this a run folder?",
         "expected an experiment with arms and seeds",
