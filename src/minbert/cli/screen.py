@@ -6,18 +6,34 @@ import time
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from minbert.reporting.grid import Grid
 from minbert.training import Listener
 
 PLAIN_SECONDS = 30.0
 """Where there is no terminal a line is printed this often."""
 
 console = Console(highlight=False)
+aside = Console(stderr=True, highlight=False)
+"""For progress of commands whose output may go into a file."""
+
+
+def show(grid: Grid) -> None:
+    """Prints a table beneath its title, which may be wider than it."""
+    if grid.title:
+        console.print(grid.title, markup=False, style="italic")
+    console.print(grid.rich(console.width))
+    console.print()
 
 
 class Bar(Listener):
-    """A bar with an estimate on a terminal; now and then a line elsewhere. Use as a context manager."""
+    """A bar with an estimate on a terminal; now and then a line elsewhere. Use as a context manager.
 
-    def __init__(self) -> None:
+    Args:
+        to: where it is shown.
+    """
+
+    def __init__(self, to: Console = console) -> None:
+        self.to = to
         self.progress = Progress(
             TextColumn("{task.description:<28}"),
             BarColumn(),
@@ -25,9 +41,9 @@ class Bar(Listener):
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
-            console=console,
+            console=to,
             transient=True,
-            disable=not console.is_terminal,
+            disable=not to.is_terminal,
         )
         self.task = self.progress.add_task("starting", total=None)
         self.what, self.work, self.done, self.first = "", 0, 0, 0
@@ -49,11 +65,11 @@ class Bar(Listener):
         self.done += work
         self.progress.advance(self.task, work)
         now = time.monotonic()
-        if not console.is_terminal and now - self.told > PLAIN_SECONDS and self.work:
+        if not self.to.is_terminal and now - self.told > PLAIN_SECONDS and self.work:
             self.told = now
             rate = (now - self.begun) / max(1, self.done - self.first)
             left = duration(rate * max(0, self.work - self.done))
-            console.print(f"{self.what}: {min(1.0, self.done / self.work):.0%}, about {left} left")
+            self.to.print(f"{self.what}: {min(1.0, self.done / self.work):.0%}, about {left} left")
             sys.stdout.flush()
 
     def doing(self, what: str) -> None:
@@ -61,7 +77,7 @@ class Bar(Listener):
         self.progress.update(self.task, description=what)
 
     def say(self, line: str) -> None:
-        console.print(line, markup=False)
+        self.to.print(line, markup=False)
 
 
 def duration(seconds: float) -> str:

@@ -6,12 +6,14 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import torch
+from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor
 
 from minbert.errors import RunError
 from minbert.runs import Run
+from minbert.tasks import AnyTask, Task
 
 FILE = "answers.safetensors"
 
@@ -56,7 +58,10 @@ def read_answers(folder: Path) -> Answers:
     try:
         tensors = load_file(path)
     except FileNotFoundError:
-        raise RunError(f"{path}: expected the answers of a finished run, found none; train it to its end") from None
+        raise RunError(
+            f"{path}: expected the answers of a finished run, found none; finish the run, or train it "
+            "again if it was made before runs kept them"
+        ) from None
     except SafetensorError as fault:
         raise RunError(f"{path}: expected tensors, found what cannot be read ({fault}); the file is damaged") from None
     answers: Answers = {}
@@ -65,3 +70,19 @@ def read_answers(folder: Path) -> Answers:
         parts = [tensors[f"{task}.{split}.{part}"] for part in ("scores", "labels", "leaked")]
         answers.setdefault(task, {})[split] = Answered(parts[0], parts[1], parts[2].numpy())
     return answers
+
+
+def read_tasks(folder: Path) -> dict[str, Task]:
+    """What the tasks of a finished run were, with their classes filled in; their heads are left out.
+
+    Raises:
+        RunError: the checkpoint's list of them is missing or damaged.
+    """
+    found = Run(folder).read("best/model.json")
+    try:
+        # A head of one's own is no kind that this file could be read back as, and scores need none.
+        bare = {name: {key: task[key] for key in task if key != "head"} for name, task in found["tasks"].items()}
+        return TypeAdapter(dict[str, AnyTask]).validate_python(bare)
+    except (ValidationError, KeyError, AttributeError, TypeError) as fault:
+        path = folder / "best" / "model.json"
+        raise RunError(f"{path}: expected the tasks of a run, found none that can be read ({fault})") from None

@@ -4,12 +4,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from minbert.errors import DataError, RunError
-from minbert.inference import Predictor, score_rows
-from minbert.tasks import Classes, Task
-from minbert.text.batches import texts_of
+from minbert.inference import Predictor
+from minbert.tasks import Classes, Split, Task
 from minbert.text.readers import read
+from minbert.values import nearest
 
 
 def the_task(model: Predictor, name: str) -> str:
@@ -23,6 +24,17 @@ def the_task(model: Predictor, name: str) -> str:
     name = name or next(iter(model.tasks))
     model.task(name)
     return name
+
+
+def named(tasks: dict[str, Task], name: str) -> Task:
+    """A task by its name.
+
+    Raises:
+        RunError: there is none of that name.
+    """
+    if name not in tasks:
+        raise RunError(f"task {name!r}: the run has no such task; {nearest(name, list(tasks))}")
+    return tasks[name]
 
 
 def test_files(record: dict[str, Any], only: str = "") -> list[tuple[str, Path]]:
@@ -42,43 +54,45 @@ def test_files(record: dict[str, Any], only: str = "") -> list[tuple[str, Path]]
     return found
 
 
-def score_file(model: Predictor, name: str, file: Path, skip_bad: Path | None = None) -> dict[str, Any]:
-    """Every metric of the task's kind; for classes and yes/no also per class, and the confusion matrix.
+def labelled_rows(task: Task, file: Path, skip_bad: Path | None = None) -> Split:
+    """The rows of a new labelled file.
 
     Args:
-        model: the trained model.
-        name: of the task.
+        task: with its columns and classes.
         file: with the task's columns and labels.
         skip_bad: where rejected rows go; None: a bad row is an error.
 
     Raises:
         DataError: every fault of the file, with its line, at once.
     """
-    task = model.task(name)
     examples = read(file, task.text, task.label, task.format, skip_bad)
     parsed = [task.parse(example.label or "") for example in examples]
     faults = [f"{file}:{e.line}: {p}" for e, p in zip(examples, parsed, strict=True) if isinstance(p, str)]
     if faults or not examples:
         raise DataError(faults or f"{file}: expected labelled rows, found none")
     labels = task.tensor([label for label in parsed if not isinstance(label, str)])
-    columns = [[example.texts[i] for example in examples] for i in range(len(task.text))]
-    scores = score_rows(model.model, name, texts_of(columns, model.model.tokenizer))
-    found: dict[str, Any] = {
-        "task": name,
-        "kind": task.kind,
-        "rows": len(examples),
-        "metrics": task.scores(labels, scores),
-    }
+    columns = tuple(tuple(example.texts[i] for example in examples) for i in range(len(task.text)))
+    return Split(columns, labels, tuple(f"{file}:{example.line}" for example in examples))
+
+
+def scores_of(name: str, task: Task, labels: Tensor, scores: Tensor) -> dict[str, Any]:
+    """Every metric of a task's kind; for classes and yes/no also per class, and the confusion matrix."""
+    found = {"task": name, "kind": task.kind, "rows": len(labels), "metrics": task.scores(labels, scores)}
     if task.kind != "rating":
         found |= per_class(task, labels.numpy(), task.answers(scores))
     return found
+
+
+def class_names(task: Task) -> list[str]:
+    """What the numbers of a task's labels stand for; empty for a rating."""
+    return list(task.labels) if isinstance(task, Classes) else [] if task.kind == "rating" else ["no", "yes"]
 
 
 def per_class(task: Task, labels: Any, answers: Any) -> dict[str, Any]:
     """Precision, recall, F1 and rows of each class, and the confusion matrix (rows: labels, columns: answers)."""
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    names = list(task.labels) if isinstance(task, Classes) else ["no", "yes"]
+    names = class_names(task)
     numbers = np.arange(len(names))
     columns = precision_recall_fscore_support(labels, answers, labels=numbers, zero_division=0)
     rows = {

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from minbert.reporting.report_rows import EXPECTED, NAMES, figures, overall_table, report_table
-from minbert.reporting.scores import score_tables
+from minbert.reporting.scores import score_grids
 from minbert.reporting.tables import LEGEND, dry_tables, forgetting_table, number, result_notes, result_table, table
 
 TASKS = ("sentiment", "paraphrase", "similarity")
@@ -168,10 +168,10 @@ def test_scores_of_a_file_have_classes_and_confusion() -> None:
     one = {"precision": 0.123, "recall": 0.456, "f1": 0.789, "rows": 20_215.0}
     found = {"task": "topic", "rows": 40_430, "metrics": {"accuracy": 0.321}, "classes": {"no": one, "yes": one},
              "confusion": [[20_000, 215], [3, 20_212]]}  # fmt: skip
-    text = shown(*score_tables(found))
+    text = shown(*(grid.rich(80) for grid in score_grids(found)))
     for word in ("0.321", "0.123", "0.456", "0.789", "20215", "20000", "215", "3", "20212"):
         assert word in numbers(text), (word, text)
-    assert len(score_tables({key: value for key, value in found.items() if key != "classes"})) == 1
+    assert len(score_grids({key: value for key, value in found.items() if key != "classes"})) == 1
 
 
 def test_a_table_without_a_title_has_no_blank_one() -> None:
