@@ -14,6 +14,7 @@ from minbert.optimizer import AdamW
 from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
+from minbert.training.conflicts import ConflictRecord
 from minbert.training.plan import Slot
 
 Forward = Callable[[Slot], tuple[Outputs, Targets]]
@@ -31,6 +32,7 @@ class Stepper:
         parts: the shared parameters and the heads' parameters that are trained.
         optimizer: over the same parameters.
         forward: outputs and targets of a batch: through the whole model, or from cached encodings.
+        conflicts: where the tasks' gradients are compared and written down now and then; None: never.
     """
 
     def __init__(
@@ -42,10 +44,12 @@ class Stepper:
         parts: tuple[list[nn.Parameter], list[nn.Parameter]],
         optimizer: AdamW,
         forward: Forward,
+        conflicts: ConflictRecord | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
+        self.conflicts = conflicts
         self.trained = [*self.shared, *self.heads]
         self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
 
@@ -65,16 +69,21 @@ class Stepper:
         """
         rows = TaskGradients(self.shared)
         losses = []
-        for task in dict.fromkeys(slot.task for slot in slots):
+        tasks = list(dict.fromkeys(slot.task for slot in slots))
+        due = self.conflicts is not None and self.conflicts.due(number)
+        apart = not self.stage.merge.plain or (due and len(tasks) > 1)
+        for task in tasks:
             mine = [slot for slot in slots if slot.task == task]
             for micro, slot in enumerate(mine):
                 loss = self._loss(number, micro, slot)
                 loss.backward()
                 losses.append((task, float(loss.detach())))
-            if not self.stage.merge.plain:
+            if apart:
                 rows.take()
-        add_gradients(self.trained if self.stage.merge.plain else self.heads)
-        if not self.stage.merge.plain:
+        add_gradients(self.heads if apart else self.trained)
+        if due and self.conflicts:
+            self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
+        if apart:
             rng = generator(self.seed, self.name, "merge", number)
             weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
             rows.put(weights)
