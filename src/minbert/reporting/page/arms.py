@@ -24,8 +24,9 @@ def seed_dots(found: dict[str, dict[str, dict[int, float]]], interval: Interval)
 
 
 def _dots(column: str, arms: dict[str, dict[int, float]], interval: Interval) -> Html:
-    values = [value for scores in arms.values() for value in scores.values()]
-    low, high = span_of(values)
+    means = {arm: interval(list(scores.values())) for arm, scores in arms.items() if scores}
+    ends = [mean + way * half for mean, half in means.values() if not math.isnan(half) for way in (-1, 1)]
+    low, high = span_of([*ends, *(value for scores in arms.values() for value in scores.values())])
     x, height = Scale(low, high, 8.0, WIDTH - 20), 30 + (ROW + 8) * len(arms)
     ticks = x.ticks(4)
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
@@ -39,10 +40,9 @@ def _dots(column: str, arms: dict[str, dict[int, float]], interval: Interval) ->
         if not scores:
             marks.append(tag("text", "no finished run", x=8.0, y=y + 6))
             continue
-        mean, half = interval(list(scores.values()))
+        mean, half = means[arm]
         if not math.isnan(half):
-            left, right = max(low, mean - half), min(high, mean + half)
-            marks.append(tag("line", x1=x(left), x2=x(right), y1=y + 2, y2=y + 2, class_=f"bar s{colour}"))
+            marks.append(tag("line", x1=x(mean - half), x2=x(mean + half), y1=y + 2, y2=y + 2, class_=f"bar s{colour}"))
         marks.append(tag("line", x1=x(mean), x2=x(mean), y1=y - 5, y2=y + 9, class_=f"line s{colour}"))
         for seed, value in scores.items():
             title = tag("title", f"{arm}, seed {seed}: {value:.3f}")

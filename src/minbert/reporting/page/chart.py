@@ -77,7 +77,7 @@ class Frame:
     def axes(self, x_name: str = "", y_name: str = "", whole: bool = False) -> Html:
         """Grid lines, numbers, names of the axes; `whole`: only whole numbers stand below."""
         x_ticks = [tick for tick in self.x.ticks() if not whole or abs(tick - round(tick)) < 1e-9]
-        y_ticks = self.y.ticks(4)
+        y_ticks = self.y.ticks(5)
         steps = [ticks[1] - ticks[0] if len(ticks) > 1 else 0.0 for ticks in (x_ticks, y_ticks)]
         parts = []
         for tick in y_ticks:
@@ -132,7 +132,7 @@ def level(frame: Frame, value: float, kind: str = "floor") -> Html:
     return tag("line", x1=frame.x.start, x2=frame.x.end, y1=at, y2=at, class_=kind)
 
 
-def labels(frame: Frame, named: Sequence[tuple[float, str, str]], gap: float = 12.0) -> Html:
+def labels(frame: Frame, named: Sequence[tuple[float, str, str]], gap: float = 13.0) -> Html:
     """Labels to the right of the frame, moved apart where they would overlap.
 
     Args:

@@ -29,8 +29,10 @@ COLUMNS = 48
 def conflicts(made: Material) -> Section:
     """Tables and maps of what training wrote down."""
     if not any("cosines" in found for found in made.conflicts):
-        how = "Not here: the recipe has no conflicts_every. With conflicts_every = 10 in a stage of steps with several "
-        return Section("Conflicts", "", (note(how + "tasks, the gradients of the tasks are compared while training."),))
+        return Section(
+            "Conflicts",
+            absent="training wrote none down: set conflicts_every = 10 in a stage whose steps hold several tasks",
+        )
     found, pairs = conflict_summary(made.conflicts), pairs_of(made.conflicts)
     rows = []
     for pair in found["pairs"]:

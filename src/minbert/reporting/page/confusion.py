@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from minbert.reporting.page.html import Html, note, table, tag
+from minbert.reporting.page.html import Html, table, tag
 from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 from minbert.training.scoring import per_class
@@ -20,7 +20,7 @@ def confusion(made: Material) -> Section | None:
         return None
     lead = "Rows are labels, columns answers, on dev; the shade is the share of the row."
     if not made.answers:
-        return Section("Confusion", "", (note(f"Not here: {made.missing.get('answers', 'no answers were kept')}."),))
+        return Section("Confusion", absent=made.missing["answers"])
     figures = []
     for name in tasks:
         if "dev" in made.answers.get(name, {}):

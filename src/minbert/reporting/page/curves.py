@@ -8,14 +8,14 @@ from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 
 Series = list[tuple[float, float]]
-RIGHT = 62.0
+RIGHT = 76.0
 
 
 def curves(made: Material) -> Section:
     """A chart per task: dev, select, the best floor, and the epoch that was chosen."""
     epochs = made.epochs
     if not epochs:
-        return Section("Curves", "Nothing was trained: the table above is the encoder as it was found.", ())
+        return Section("Curves", absent="nothing was trained: the scores are those of the encoder as it was found")
     chosen = _chosen(made, epochs)
     overall = _series(epochs, lambda line: line.get("select_score"))
     charts = [_chart("select score", epochs, {"select score": overall}, chosen, None)]

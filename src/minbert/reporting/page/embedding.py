@@ -8,7 +8,7 @@ import numpy.typing as npt
 from minbert.inference import load
 from minbert.inference.forward import Advance, silent
 from minbert.reporting.page.chart import COLOURS, picture
-from minbert.reporting.page.html import Html, note, tag
+from minbert.reporting.page.html import Html, tag
 from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 from minbert.tasks import Classes, Split, Task
@@ -99,7 +99,7 @@ def _label(task: Task, label: float) -> str:
 def embedding(made: Material, found: Map) -> Section:
     """The map by task, and again by class for each task with few classes."""
     if found.left:
-        return Section("Embedding map", "", (note(f"Not here: {found.left}."),))
+        return Section("Embedding map", absent=found.left)
     charts = [_chart("by task", found, list(made.tasks), found.tasks)]
     for name, task in made.tasks.items():
         if isinstance(task, Classes) and len(task.labels) <= COLOURS:
@@ -113,10 +113,12 @@ def embedding(made: Material, found: Map) -> Section:
 
 
 def _chart(caption: str, found: Map, names: list[str], groups: list[str]) -> Html:
-    marks = []
+    marks: list[Html] = []
     for (x, y), text, label, group in zip(found.places.tolist(), found.texts, found.labels, groups, strict=True):
         at = {"cx": 8 + x * (WIDTH - 16), "cy": 8 + (1 - y) * (HEIGHT - 16)}
-        if group in names:
+        if group not in names:
+            marks.insert(0, tag("circle", **at, r=2.2, class_="rest"))
+        else:
             short = text if len(text) <= LETTERS else text[:LETTERS] + "…"
             colour = names.index(group) % COLOURS
             marks.append(tag("circle", tag("title", f"{short} ({label})"), **at, r=3.6, class_=f"f{colour}"))

@@ -1,5 +1,6 @@
 """The worst errors, with their texts."""
 
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -17,13 +18,13 @@ LETTERS = 320
 """Of a text; what is longer is cut."""
 
 
-def errors(made: Material) -> Section | None:
+def errors(made: Material) -> Section:
     """A table for each task: the surest of the wrong answers, or the ratings that are furthest off."""
     if not made.answers:
-        return None
-    parts = [] if made.rows else [note(f"The texts are not here: {made.missing.get('rows', 'they cannot be read')}.")]
-    for name, splits in made.answers.items():
-        task = made.tasks[name]
+        return Section("Worst errors", absent=made.missing["answers"])
+    parts = [] if made.rows else [note(f"The texts are not here: {made.missing['rows']}.")]
+    for name, task in made.tasks.items():
+        splits = made.answers.get(name, {})
         if "dev" in splits and splits["dev"].scores.shape[1] == task.outputs:
             parts += [tag("h3", name), _table(made, name, task, splits["dev"])]
     lead = (
@@ -54,9 +55,13 @@ def _table(made: Material, name: str, task: Task, found: Answered) -> Html:
     rows = []
     for number, label, answer, size in zip(order.tolist(), labels, answers, sizes, strict=True):
         text = tag("td", *_texts(made, name, number), class_="text", dir="auto")
-        rows.append([f"{number + 1:,}", text, tag("td", label), tag("td", answer), size])
-    head = ["row", " and ".join(task.text), "label", "answer", "off by" if task.kind == "rating" else "sure"]
-    return table(head, rows, words=2, class_="errors")
+        rows.append([_place(made, name, number), text, tag("td", label), tag("td", answer), size])
+    head = ["where", " and ".join(task.text), "label", "answer", "off by" if task.kind == "rating" else "sure"]
+    return table(head, rows, words=4, class_="errors")
+
+
+def _place(made: Material, name: str, number: int) -> str:
+    return Path(made.rows[name].places[number]).name if name in made.rows else f"row {number + 1:,} of dev"
 
 
 def _texts(made: Material, name: str, number: int) -> list[Html]:

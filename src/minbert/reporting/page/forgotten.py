@@ -35,8 +35,10 @@ def forgot(made: Material) -> Section | None:
 
 def _score(row: dict[str, Any], task: str) -> Html:
     change = row["change"].get(task)
-    kind = "fell" if change is not None and change < 0 else "rose"
-    more = [] if change is None else [tag("span", f"{change:+.3f}", class_=f"delta {kind}")]
+    more = []
+    if change is not None:
+        kind = "fell" if change <= -0.0005 else "rose" if change >= 0.0005 else ""
+        more = [tag("span", f"{change:+.3f}", class_=f"delta {kind}")]
     own = "number best" if task == row["task"] else "number"
     return tag("td", number(row["scores"].get(task)), *more, class_=own)
 

@@ -17,7 +17,7 @@ def gap(made: Material) -> Section:
         if task["metric"] in task["train"] and task["metric"] in task["dev"]
     ]
     if not found:
-        return Section("Train minus dev", "No task was scored on both train and dev.", ())
+        return Section("Train minus dev", absent="no task was scored on both train and dev")
     rows = [[name, number(train), number(dev), f"{train - dev:+.3f}"] for name, train, dev in found]
     return Section(
         "Train minus dev",

@@ -11,6 +11,7 @@ from minbert.model import read_tasks
 from minbert.runs import Run, read_lines
 from minbert.storage import digest_of
 from minbert.tasks import Find, Split, Task, load_task
+from minbert.training.answers import FILE as ANSWERS
 from minbert.training.answers import Answers, read_answers
 from minbert.training.conflicts import FILE as CONFLICTS
 
@@ -79,6 +80,8 @@ def gather(folder: Path, data: Path | None = None) -> Material:
         answers = read_answers(folder)
     except RunError as fault:
         missing["answers"] = _said(fault, folder)
+    if not (folder / ANSWERS).exists():
+        missing["answers"] = f"the run kept no {ANSWERS}: an earlier version of minbert made it"
     try:
         rows = dev_rows(tasks, result, record, data)
         _check_rows(rows, answers)

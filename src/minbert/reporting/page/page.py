@@ -16,7 +16,7 @@ from minbert.reporting.page.material import Material
 from minbert.reporting.page.record import digests, environment, recipe
 from minbert.reporting.page.reliability import reliability
 from minbert.reporting.page.scores import headline, scores
-from minbert.reporting.page.section import Section
+from minbert.reporting.page.section import Section, gathered
 from minbert.reporting.page.similarity import similarity
 
 STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
@@ -48,7 +48,7 @@ def run_page(made: Material, found: Map) -> str:
     ]
     result = made.result
     about = f"one run: {len(result['tasks'])} tasks on {result['encoder']}, seed {result['seed']}"
-    return page(made.folder.resolve().name, about, headline(made), [section for section in sections if section])
+    return page(made.folder.resolve().name, about, headline(made), gathered(sections))
 
 
 def page(title: str, about: str, head: Html, sections: Sequence[Section]) -> str:

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from minbert.reporting.page.chart import Frame, frame, line, picture
-from minbert.reporting.page.html import Html, note, tag
+from minbert.reporting.page.html import Html, tag
 from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 from minbert.training.answers import Answered
@@ -74,7 +74,7 @@ def reliability(made: Material) -> Section | None:
     if not tasks:
         return None
     if not made.answers:
-        return Section("Reliability", "", (note(f"Not here: {made.missing.get('answers', 'no answers were kept')}."),))
+        return Section("Reliability", absent=made.missing["answers"])
     charts = []
     for name in tasks:
         splits, outputs = made.answers.get(name, {}), made.tasks[name].outputs
@@ -107,8 +107,8 @@ def _figure(name: str, splits: dict[str, Answered]) -> Html:
     for colour, found in enumerate([before, after]):
         if found is not None:
             marks += _points(made, found, colour)
-    key = [tag("li", tag("i", class_="k0"), "as it is")]
-    key += [tag("li", tag("i", class_="k1"), "with the temperature")] if after else []
+    words = ["as it is", "with the temperature"] if after else []
+    key = [tag("li", tag("i", class_=f"k{i}"), word) for i, word in enumerate(words)]
     caption = tag("figcaption", tag("strong", name), f": {told}")
     chart = picture(f"Reliability of {name}", told, made.width, made.height, *marks)
     return tag("figure", caption, tag("ul", *key, class_="key"), chart)

@@ -8,7 +8,7 @@ from minbert.reporting.page.section import Section
 from minbert.reporting.tables import LEGEND, number, result_notes
 
 BY = {"head": "", "embedding": " (by the embedding)", "nothing": " (not scored)"}
-COLUMNS = ["task", "metric", "trivial", "frozen", "cosine", "train", "dev", "no leaks", "embed"]
+COLUMNS = ["task", "metric", "dev", "no leaks", "train", "trivial", "frozen", "cosine", "embed"]
 
 
 def tiles(found: list[tuple[str, str, str]]) -> Html:
@@ -34,7 +34,7 @@ def scores(made: Material) -> Section:
     """The final table."""
     rows: list[list[str]] = [list(map(escaped, _row(name, task))) for name, task in made.result["tasks"].items()]
     for row, task in zip(rows, made.result["tasks"].values(), strict=True):
-        row[6] = tag("td", number(task["dev"].get(task["metric"])), class_="number best")
+        row[2] = tag("td", number(task["dev"].get(task["metric"])), class_="number best")
     notes = [line for line in result_notes(made.result) if not line.startswith("note: ")]
     chosen = made.result["selected_on"]
     on = (
@@ -54,9 +54,9 @@ def _row(name: str, task: dict[str, Any]) -> list[str]:
     return [
         name,
         metric + BY[task["scored_by"]],
-        *(number(floors.get(floor)) for floor in ("trivial", "frozen", "untouched")),
-        number(task["train"].get(metric)),
         number(task["dev"].get(metric)),
         number(task["dev_without_leaks"].get(metric)) if task["dev_leaked_rows"] else "=",
+        number(task["train"].get(metric)),
+        *(number(floors.get(floor)) for floor in ("trivial", "frozen", "untouched")),
         number(task["embedding"].get(metric)),
     ]

@@ -3,7 +3,7 @@
 import numpy as np
 
 from minbert.reporting.page.chart import dots, figure, frame, line, picture
-from minbert.reporting.page.html import Html, note
+from minbert.reporting.page.html import Html
 from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 
@@ -17,7 +17,7 @@ def similarity(made: Material) -> Section | None:
     if not tasks:
         return None
     if not made.answers:
-        return Section("Ratings", "", (note(f"Not here: {made.missing.get('answers', 'no answers were kept')}."),))
+        return Section("Ratings", absent=made.missing["answers"])
     charts = [_figure(made, name, POINTS // len(tasks)) for name in tasks if "dev" in made.answers.get(name, {})]
     return Section("Ratings", "Every row of dev: its label, and what was predicted.", (grid(*charts),))
 
