@@ -20,6 +20,9 @@ Lines = list[dict[str, Any]]
 PAIRS_A_TABLE = 3
 """Pairs that stand beside each other on eighty columns."""
 
+LETTERS = 26
+"""Of two names that stand on one line."""
+
 WINDOW = 15
 """Steps over which a line is smoothed, at most."""
 
@@ -184,7 +187,7 @@ def conflict_tables(found: dict[str, Any]) -> list[Table]:
         whole = pair["groups"][WHOLE]
         cells = [signed(whole[key]) for key in ("cosine", "first_third", "last_third")]
         ratio = number(whole["norm_ratio"])[:4]
-        rows.append([" - ".join(pair["tasks"]), f"{pair['steps']:,}", cells[0], share(whole), *cells[1:], ratio])
+        rows.append([pair_name(pair["tasks"]), f"{pair['steps']:,}", cells[0], share(whole), *cells[1:], ratio])
     columns = ["pair", "steps", "cosine", "below 0", "first\nthird", "last\nthird", "norms"]
     made = [table("gradients on the shared weights", columns, rows)]
     tasks = list(found["effects"])
@@ -200,6 +203,11 @@ def conflict_tables(found: dict[str, Any]) -> list[Table]:
             table("by layer: cosine, share of steps below 0", ["", *("\n".join(p["tasks"]) for p in part)], layers)
         )
     return made
+
+
+def pair_name(tasks: tuple[str, str]) -> str:
+    """The two names, below each other where they are long."""
+    return ("\n" if sum(map(len, tasks)) > LETTERS else " - ").join(tasks)
 
 
 def signed(value: float | None) -> str:

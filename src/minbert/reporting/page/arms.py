@@ -65,6 +65,11 @@ def arm_curves(epochs: Epochs, arms: list[str], tasks: dict[str, str]) -> Html:
     return grid(*charts)
 
 
+def numbered(scores: list[float]) -> list[tuple[float, float]]:
+    """Scores of the epochs, from the first, as points."""
+    return [(float(epoch), score) for epoch, score in enumerate(scores, 1)]
+
+
 def _curves(caption: str, runs: dict[str, list[list[float]]]) -> Html:
     every = [scores for found in runs.values() for scores in found]
     longest = max(len(scores) for scores in every)
@@ -73,11 +78,11 @@ def _curves(caption: str, runs: dict[str, list[list[float]]]) -> Html:
     for number, (arm, found) in enumerate(runs.items()):
         colour = number % COLOURS
         kind = "" if number < COLOURS else "dashed"
-        marks += [line(chart, list(enumerate(scores, 1)), colour, "thin") for scores in found]
+        marks += [line(chart, numbered(scores), colour, "thin") for scores in found]
         if found:
             shared = [column for column in zip(*found, strict=False)]
             mean = [sum(column) / len(column) for column in shared]
-            marks.append(line(chart, list(enumerate(mean, 1)), colour, kind))
+            marks.append(line(chart, numbered(mean), colour, kind))
             ends.append((mean[-1], arm, f"f{colour}"))
             told.append(f"{arm}: " + ", ".join(f"{value:.3f}" for value in mean))
     marks.append(labels(chart, ends))

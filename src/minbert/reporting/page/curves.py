@@ -63,7 +63,7 @@ def _chart(
     if floor is not None:
         marks.append(level(made, floor))
     if chosen:
-        x = made.x(chosen)
+        x = made.x(float(chosen))
         marks.append(tag("line", x1=x, x2=x, y1=made.y.start, y2=made.y.end, class_="select"))
     ends = [] if floor is None else [(floor, "floor", "")]
     for colour, (name, series) in enumerate(named.items()):

@@ -16,6 +16,9 @@ from minbert.tasks import Classes, Split, Task
 TEXTS = 450
 """On the map, of all tasks together."""
 
+LEAST = 8
+"""Fewer texts make no map."""
+
 LETTERS = 70
 """Of a text that is shown when a point is pointed at."""
 
@@ -55,13 +58,13 @@ def map_of(made: Material, device: str = "auto", advance: Advance = silent) -> M
         advance: hears the tokens that were read.
     """
     texts, tasks, labels = _sample(made.tasks, made.rows)
-    if len(texts) < 8:
-        reason = made.missing.get("rows", "there are fewer than 8 texts on dev")
-        return no_map_of(reason)
+    if len(texts) < LEAST:
+        return no_map_of(made.missing.get("rows", f"there are fewer than {LEAST} texts on dev"))
     model = load(made.folder, device)
     vectors = model.encoder.embed(texts, model.model.embedding_pooling, advance=advance)
-    places = plane(vectors.astype(np.float64))
-    return Map(places, texts, tasks, labels)
+    if len(np.unique(vectors.round(4), axis=0)) < LEAST:
+        return no_map_of(f"the encoder tells fewer than {LEAST} texts apart")
+    return Map(plane(vectors.astype(np.float64)), texts, tasks, labels)
 
 
 def plane(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -74,7 +77,7 @@ def plane(vectors: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
 
     fewer = PCA(min(30, *vectors.shape), random_state=0, svd_solver="full").fit_transform(vectors)
     near = max(2.0, min(30.0, len(vectors) / 5))
-    found = TSNE(perplexity=near, init="pca", random_state=0, max_iter=500).fit_transform(fewer)
+    found = TSNE(perplexity=near, init="pca", random_state=0, max_iter=500).fit_transform(fewer).astype(np.float64)
     low, high = found.min(0), found.max(0)
     places: npt.NDArray[np.float64] = (found - low) / np.maximum(high - low, 1e-9)
     return places
