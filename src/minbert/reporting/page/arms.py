@@ -28,7 +28,7 @@ def _dots(column: str, arms: dict[str, dict[int, float]], interval: Interval) ->
     ends = [mean + way * half for mean, half in means.values() if not math.isnan(half) for way in (-1, 1)]
     low, high = span_of([*ends, *(value for scores in arms.values() for value in scores.values())])
     x, height = Scale(low, high, 8.0, WIDTH - 20), 30 + (ROW + 8) * len(arms)
-    ticks = x.ticks(4)
+    ticks = x.ticks()
     step = ticks[1] - ticks[0] if len(ticks) > 1 else 0.0
     marks, told = [], []
     for tick in ticks:

@@ -32,7 +32,7 @@ class Scale:
         span = self.high - self.low
         return self.start + (self.end - self.start) * ((value - self.low) / span if span else 0.5)
 
-    def ticks(self, count: int = 5) -> list[float]:
+    def ticks(self, count: int = 6) -> list[float]:
         """About so many round values within the scale."""
         step = _round_step((self.high - self.low) / count) if self.high > self.low else 1.0
         first, last = math.ceil(self.low / step - 1e-9), math.floor(self.high / step + 1e-9)
@@ -77,7 +77,7 @@ class Frame:
     def axes(self, x_name: str = "", y_name: str = "", whole: bool = False) -> Html:
         """Grid lines, numbers, names of the axes; `whole`: only whole numbers stand below."""
         x_ticks = [tick for tick in self.x.ticks() if not whole or abs(tick - round(tick)) < 1e-9]
-        y_ticks = self.y.ticks(5)
+        y_ticks = self.y.ticks()
         steps = [ticks[1] - ticks[0] if len(ticks) > 1 else 0.0 for ticks in (x_ticks, y_ticks)]
         parts = []
         for tick in y_ticks:

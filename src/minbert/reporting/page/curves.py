@@ -8,7 +8,7 @@ from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 
 Series = list[tuple[float, float]]
-RIGHT = 76.0
+RIGHT = 48.0
 
 
 def curves(made: Material) -> Section:
@@ -66,17 +66,23 @@ def _chart(
         x = made.x(float(chosen))
         marks.append(tag("line", x1=x, x2=x, y1=made.y.start, y2=made.y.end, class_="select"))
     ends = [] if floor is None else [(floor, "floor", "")]
+    kept: list[Html] = []
     for colour, (name, series) in enumerate(named.items()):
         if series:
             marks.append(line(made, series, colour, "dashed" if colour else ""))
-            marks.append(dots(made, [point for point in series if point[0] == chosen] or series[-1:], colour))
-            ends.append(
-                (series[-1][1], f"{'loss' if name == 'loss' else name.split()[0]} {series[-1][1]:.3f}", f"f{colour}")
-            )
-    marks.append(labels(made, ends))
+            kept.append(_kept(made, series, chosen, colour))
+            ends.append((series[-1][1], name.split()[0], f"f{colour}"))
+    marks += [*kept, labels(made, ends)]
     told = "; ".join(f"{name}: " + ", ".join(f"{y:.3f}" for _, y in series) for name, series in named.items() if series)
-    kept = f"; epoch {chosen} was kept" if chosen else ""
-    return figure(caption, picture(caption, f"{told}{kept}", made.width, made.height, *marks))
+    told += f"; epoch {chosen} was kept" if chosen else ""
+    return figure(caption, picture(caption, told, made.width, made.height, *marks))
+
+
+def _kept(made: Frame, series: Series, chosen: int, colour: int) -> Html:
+    """A dot with its value at the epoch that was kept, else at the last."""
+    x, y = next((point for point in series if point[0] == chosen), series[-1])
+    value = tag("text", f"{y:.3f}", x=made.x(x), y=made.y(y) - 9, class_="value")
+    return join([dots(made, [(x, y)], colour), value])
 
 
 def _stages(made: Frame, epochs: list[dict[str, Any]]) -> Html:

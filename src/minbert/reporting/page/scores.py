@@ -36,17 +36,17 @@ def scores(made: Material) -> Section:
     for row, task in zip(rows, made.result["tasks"].values(), strict=True):
         row[2] = tag("td", number(task["dev"].get(task["metric"])), class_="number best")
     notes = [line for line in result_notes(made.result) if not line.startswith("note: ")]
-    chosen = made.result["selected_on"]
-    on = (
-        "dev itself, so dev flatters a little"
-        if chosen == "dev"
-        else f"{chosen:g} of train, held out; dev only reports"
-    )
-    return Section(
-        "Scores",
-        f"Dev beside what a score must beat. The epoch was selected on {on}.",
-        (table(COLUMNS, rows, words=2), *(note(line) for line in notes), note(LEGEND)),
-    )
+    lead = f"Dev beside what a score must beat. {_selected(made.result)}"
+    return Section("Scores", lead, (table(COLUMNS, rows, words=2), *(note(line) for line in notes), note(LEGEND)))
+
+
+def _selected(result: dict[str, Any]) -> str:
+    chosen = result["selected_on"]
+    if not result["best"].get("epoch"):
+        return "Nothing was trained."
+    if chosen == "dev":
+        return "The epoch was selected on dev itself, so dev flatters a little."
+    return f"The epoch was selected on {chosen:g} of train, held out; dev only reports."
 
 
 def _row(name: str, task: dict[str, Any]) -> list[str]:
