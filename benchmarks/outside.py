@@ -18,7 +18,7 @@ class Clock:
 
     def __init__(self, mine: Ours) -> None:
         self.outside, self.begin = 0.0, 0.0
-        texts_batch, vectors = mine.texts.batch, mine.model.encoder.vectors
+        texts_batch, vectors_of = mine.texts.batch, mine.model.encoder.vectors_of
 
         def batch(*given: Any) -> Any:
             begin = time.perf_counter()
@@ -27,13 +27,13 @@ class Clock:
             return made
 
         def encoded(*given: Any) -> Any:
-            found = vectors(*given)
-            found.register_hook(lambda _: self._back())
+            found = vectors_of(*given)
+            found[0].register_hook(lambda _: self._back())
             self.begin = time.perf_counter()
             return found
 
         object.__setattr__(mine.texts, "batch", batch)
-        mine.model.encoder.vectors = encoded  # type: ignore[method-assign]
+        mine.model.encoder.vectors_of = encoded  # type: ignore[method-assign]
 
     def _back(self) -> None:
         self.outside += time.perf_counter() - self.begin

@@ -12,6 +12,7 @@ from minbert.recipe import Stage
 from minbert.runs import Silent
 from minbert.text.batches import Texts, texts_of
 from minbert.training.conflicts import ConflictRecord, layer_groups
+from minbert.training.forward import Work
 from minbert.training.plan import Slot
 from minbert.training.step import Stepper
 
@@ -28,10 +29,13 @@ def stepper(merge: Merge, texts: dict[str, Texts], every: int = 0) -> Callable[[
     labels["sts"] = torch.rand(BATCH, generator=rng)
     slots = [Slot(kind, torch.arange(BATCH).numpy()) for kind in KINDS]
 
-    def forward(slot: Slot) -> Any:
-        batch = texts[slot.task].batch(slot.rows, made.forms(slot.task), labels[slot.task])
-        assert batch.labels is not None
-        return made(slot.task, batch), tasks[slot.task].targets(batch.labels, batch.hashes)
+    def forward(work: Work) -> Any:
+        batches = [(s, texts[s.task].batch(s.rows, made.forms(s.task), labels[s.task])) for s, _ in work]
+        pooled = made.pooled([(slot.task, batch) for slot, batch in batches], [seed for _, seed in work])
+        yield [
+            (s, made.score(s.task, *found), tasks[s.task].targets(batch.labels, batch.hashes))
+            for (s, batch), found in zip(batches, pooled, strict=True)
+        ]
 
     stage = Stage(schedule="constant", merge=merge, batches_per_step=3)
     shared, heads = list(made.encoder.parameters()), list(made.heads.parameters())

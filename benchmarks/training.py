@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+import minbert.training.forward as passes
 from benchmarks.material import folder, model, need, rows_of, task
 from benchmarks.race import Row, against, console, matrix_peak, race
 from minbert.recipe import Stage
@@ -67,12 +68,14 @@ class Ours:
         self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, self.forward)
         self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, BATCH)]
 
-    def forward(self, slot: Slot) -> Any:
+    def forward(self, work: passes.Work) -> Any:
         """As in training: pack, encode, score."""
-        batch = self.texts.batch(slot.rows, self.model.forms("t", self.losses), self.labels)
-        self.tokens += len(batch.pack.ids)
-        assert batch.labels is not None
-        return self.model("t", batch), self.spec.targets(batch.labels, batch.hashes)
+        for slot, seed in work:
+            batch = self.texts.batch(slot.rows, self.model.forms("t", self.losses), self.labels)
+            self.tokens += len(batch.pack.ids)
+            assert batch.labels is not None
+            (pooled,) = self.model.pooled([("t", batch)], [seed])
+            yield [(slot, self.model.score("t", *pooled), self.spec.targets(batch.labels, batch.hashes))]
 
     def __call__(self) -> None:
         self.tokens = 0

@@ -1,6 +1,7 @@
 """One encoder, a head per task."""
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -18,6 +19,9 @@ from minbert.storage import valid_folder
 from minbert.tasks import AnyTask, Task
 from minbert.text.batches import Batch, Forms
 from minbert.text.tokenizer import Tokenizer
+
+Pooled = tuple[Tensor | None, tuple[Tensor, ...]]
+"""The vectors of rows as wholes, and of their texts apart, as far as they stood in the pack."""
 
 HEADS, SETTINGS = "heads.safetensors", "model.json"
 
@@ -66,12 +70,21 @@ class MultiTaskModel(nn.Module):
         two = self.tasks[task].head.reads == 2
         return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
 
-    def pooled(self, task: str, batch: Batch) -> tuple[Tensor | None, tuple[Tensor, ...]]:
-        """The vectors of the rows as wholes, and of their texts apart, as far as they stand in the pack."""
-        how = self.tasks[task].head.pooling or self.pooling
-        vectors = self.encoder.vectors(batch.pack, how)
-        parts = vectors.split(len(batch.rows))
-        return (parts[0], parts[1:]) if batch.forms.whole else (None, parts)
+    def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
+        """What the encoder makes of batches, in one pass.
+
+        Args:
+            work: batches, each with its task.
+            seeds: for dropout in training, one per batch; None: from torch's default generator.
+        """
+        hows = [self.tasks[task].head.pooling or self.pooling for task, _ in work]
+        found: list[Pooled] = []
+        for (_, batch), vectors in zip(
+            work, self.encoder.vectors_of([batch.pack for _, batch in work], hows, seeds), strict=True
+        ):
+            parts = vectors.split(len(batch.rows))
+            found.append((parts[0], parts[1:]) if batch.forms.whole else (None, parts))
+        return found
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""
@@ -82,7 +95,7 @@ class MultiTaskModel(nn.Module):
 
     def forward(self, task: str, batch: Batch) -> Outputs:
         """The outputs of a batch of a task."""
-        return self.score(task, *self.pooled(task, batch))
+        return self.score(task, *self.pooled([(task, batch)])[0])
 
     @property
     def embedding_pooling(self) -> Pooling:

@@ -407,14 +407,15 @@ class Counted(Loss):
 class TestRandomness:
     def test_arms_with_one_seed_share_heads_batches_and_masks(self, tiny_bert: Path) -> None:
         first = one_step(set_up(toy(tiny_bert, **STEP)))
-        assert one_step(set_up(toy(tiny_bert, merge="pcgrad", lr=3e-4, schedule="constant", **STEP))) == first
+        again = one_step(set_up(toy(tiny_bert, merge="pcgrad", lr=3e-4, schedule="constant", **STEP)))
+        assert again == pytest.approx(first, rel=1e-6)
         assert one_step(set_up(toy(tiny_bert, top={"seed": 1}, **STEP))) != first
         assert one_step(set_up(toy(tiny_bert, top={"encoder.dropout": 0.0}, **STEP))) != first
 
     def test_a_task_is_the_same_with_and_without_others(self, tiny_bert: Path) -> None:
         together = one_step(set_up(toy(tiny_bert, **STEP)))
         for task, loss in together.items():
-            assert one_step(set_up(toy(tiny_bert, tasks=task))) == {task: loss}
+            assert one_step(set_up(toy(tiny_bert, tasks=task))) == pytest.approx({task: loss}, rel=1e-6)
 
     def test_masks_differ_from_step_to_step(self, tiny_bert: Path) -> None:
         setup = set_up(toy(tiny_bert, lr=1e-30, tasks="sentiment"))
@@ -428,7 +429,7 @@ class TestRandomness:
         found = [stepper(number, 9, [Slot("sentiment", rows)])[0][1] for number in (0, 1, 0)]
         assert found[0] == found[2] != found[1]
         one, two = stepper(0, 9, [Slot("sentiment", rows), Slot("sentiment", rows)])
-        assert one[1] == found[0] != two[1]
+        assert one[1] == pytest.approx(found[0], rel=1e-6) and abs(one[1] - two[1]) > 1e-3
 
     def test_rows_and_batches_are_counted_by_task(self, tiny_bert: Path, tmp_path: Path) -> None:
         Counted.sizes.clear()

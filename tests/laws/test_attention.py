@@ -6,11 +6,13 @@ from itertools import accumulate, pairwise
 
 import pytest
 import torch
+import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
 from minbert.encoder.attention import LONG, attend
+from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import GROWTH, SLACK, layout_of
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
@@ -127,13 +129,13 @@ def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: in
     qkv, back = random(lengths, (2, 4), seed)
     rng = torch.Generator().manual_seed(seed)
     other = []
-    for group in layout:
+    for group in layout.groups:
         if group.spread is not None and group.back is not None:
             elsewhere = torch.randint(group.tokens.stop - group.tokens.start, group.spread.shape, generator=rng)
             spread = elsewhere.index_copy(0, group.back, group.spread[group.back])
             group = replace(group, spread=spread)
         other.append(group)
-    found = differentiated(attend(qkv, tuple(other)), qkv, back)
+    found = differentiated(attend(qkv, replace(layout, groups=tuple(other))), qkv, back)
     for mine, wanted in zip(found, differentiated(attend(qkv, layout), qkv, back), strict=True):
         assert torch.equal(mine, wanted)
 
@@ -143,7 +145,7 @@ def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: in
 def test_each_token_has_a_place_of_its_own_in_a_group_of_near_equal_lengths(lengths: list[int]) -> None:
     sequences = tokens = 0
     rest = list(lengths)
-    for group in layout_of(lengths):
+    for group in layout_of(lengths).groups:
         members, rest = rest[: group.count], rest[group.count :]
         assert members[-1] == group.length <= max(GROWTH * members[0], SLACK + members[0])
         assert group.sequences == slice(sequences, sequences + group.count)
@@ -176,3 +178,29 @@ def test_the_way_back_goes_through_the_same_mask() -> None:
         return attend(x, layout_of(lengths), dropout=0.3)
 
     assert torch.autograd.gradcheck(run, [qkv])
+
+
+@law
+@given(st.lists(LENGTHS, min_size=1, max_size=3), st.integers(0, 5), st.booleans(), SEEDS)
+def test_parts_of_a_pack_and_padding_behind_it_are_apart(
+    parts: list[list[int]], padding: int, firsts: bool, seed: int
+) -> None:
+    lengths = [length for part in parts for length in part]
+    qkv, back = random(lengths, (2, 4), seed)
+    layout = layout_of(lengths, [len(part) for part in parts])
+    assert layout.tokens == tuple(map(sum, parts)) and layout.sequences == tuple(map(len, parts))
+    noise = Noise(layout, range(len(parts)), qkv.device)
+    padded = F.pad(qkv, (0, 0, 0, 0, 0, 0, 0, padding))
+    whole = attend(padded, layout, 0.4, firsts, noise)
+    rows = [len(part) if firsts else sum(part) for part in parts]
+    back = back[: sum(rows)]
+    to_qkv = torch.autograd.grad(whole[: sum(rows)], qkv, back)[0]
+    assert not whole[sum(rows) :].any()
+    splits = zip(qkv.split([*map(sum, parts)]), whole.split([*rows, len(whole) - sum(rows)]), strict=False)
+    grads = zip(to_qkv.split([*map(sum, parts)]), back.split(rows), strict=True)
+    for number, ((mine, found), (gradient, mine_back), part) in enumerate(zip(splits, grads, parts, strict=True)):
+        alone = layout_of(part)
+        x = mine.detach().requires_grad_()
+        wanted = attend(x, alone, 0.4, firsts, Noise(alone, [number], x.device))
+        torch.testing.assert_close(found, wanted)
+        torch.testing.assert_close(gradient, torch.autograd.grad(wanted, x, mine_back)[0])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minbert.encoder import Bert, BertConfig, Pooling
-from minbert.encoder.bert import fresh
+from minbert.encoder.bert import fresh, rounded
 from minbert.encoder.pooling import pool
-from minbert.text.packed import Packed, pack
+from minbert.text.packed import Packed, join, pack
 from minbert.text.tokenizer import Tokens
 
 SIZES = BertConfig(
@@ -128,3 +128,31 @@ def test_an_order_of_the_rows_is_an_order_of_the_vectors(bert: Bert) -> None:
     with torch.inference_mode():
         straight, shuffled = bert.vectors(pack(rows), "mean"), bert.vectors(pack([rows[i] for i in order]), "mean")
     assert torch.equal(straight[order], shuffled)
+
+
+@law
+@given(groups=st.lists(SEQUENCES, min_size=1, max_size=3), how=st.lists(st.sampled_from(POOLINGS), min_size=3))
+def test_packs_that_go_together_get_the_vectors_and_masks_they_get_alone(
+    bert: Bert, groups: list[list[Tokens]], how: list[Pooling]
+) -> None:
+    bert.train()
+    packs = [pack(sequences) for sequences in groups]
+    together = bert.vectors_of(packs, how[: len(packs)], range(len(packs)))
+    for number, (packed, vectors) in enumerate(zip(packs, together, strict=True)):
+        (alone,) = bert.vectors_of([packed], [how[number]], [number])
+        torch.testing.assert_close(vectors, alone, rtol=0, atol=1e-5)
+    bert.eval()
+
+
+def test_a_pack_of_packs_says_where_each_sequence_is() -> None:
+    packs = [pack([tokens([(1, 0)] * n) for n in sizes]) for sizes in ([3, 1], [2, 5, 2])]
+    whole = join(packs)
+    assert whole.lengths == (1, 3, 2, 2, 5) and whole.parts == (2, 3)
+    assert whole.offsets.tolist() == [0, 1, 4, 6, 8, 13] and whole.index.tolist() == [1, 0, 2, 4, 3]
+
+
+@pytest.mark.parametrize("tokens", [1, 63, 64, 65, 255, 256, 257, 1023, 1024, 1025, 4096, 5000])
+def test_rows_are_rounded_up_by_little_and_to_few_numbers(tokens: int) -> None:
+    assert tokens <= rounded(tokens) <= 1.13 * tokens
+    assert rounded(rounded(tokens)) == rounded(tokens)
+    assert len({rounded(other) for other in range(1024, 4097)}) < 100

@@ -70,8 +70,8 @@ def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Pat
         console.print(table)
     for warning in found["warnings"]:
         console.print(f"note: {warning}", markup=False)
-    machine = f"{found['device']}, {found['precision']}, {found['threads']} threads"
-    console.print(f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart")
+    console.print(found["choice"], markup=False)
+    console.print(f"about {duration(found['seconds'])}, floors and the final table apart")
 
 
 def show_run(folder: Path) -> None:

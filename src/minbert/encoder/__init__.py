@@ -4,7 +4,7 @@ from minbert.encoder.bert import Bert
 from minbert.encoder.config import BertConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import load_folder, save_folder
-from minbert.encoder.hardware import choose_precision, device_of, environment
+from minbert.encoder.hardware import choice, choose_precision, device_of, environment
 from minbert.encoder.pooling import Pooling
 from minbert.encoder.sources import Source, resolve
 
@@ -14,6 +14,7 @@ __all__ = [
     "Encoder",
     "Pooling",
     "Source",
+    "choice",
     "choose_precision",
     "device_of",
     "environment",

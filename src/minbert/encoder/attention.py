@@ -6,7 +6,7 @@ products: at the lengths of sentences they are two to five times as fast as torc
 which leaves its fast path altogether when attention weights are dropped out.
 """
 
-import math
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from minbert.encoder.config import BertConfig
-from minbert.encoder.dropout import kept
+from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.shapes import Hidden, Vectors
@@ -34,16 +34,18 @@ class _Attend(torch.autograd.Function):
     """All groups of a pack; keeps queries, keys and values by head, the weights and their mask."""
 
     @staticmethod
-    def forward(ctx: Any, qkv: Projected, layout: Layout, share: float, firsts: bool) -> Mixed:
-        ctx.layout, ctx.scale, ctx.firsts = layout, qkv.shape[-1] ** -0.5, firsts
-        out = qkv.new_empty(layout[-1].sequences.stop if firsts else len(qkv), *qkv.shape[2:])
-        masks, ctx.factor = _masks(qkv, layout, share, firsts)
+    def forward(
+        ctx: Any, qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float, firsts: bool
+    ) -> Mixed:
+        ctx.layout, ctx.scale, ctx.factor, ctx.firsts = layout, qkv.shape[-1] ** -0.5, factor, firsts
+        ctx.rows = len(qkv)
+        out = _rows(qkv, qkv.shape[2:], layout, firsts)
         saved: list[Tensor | None] = []
-        for group, mask in zip(layout, masks, strict=True):
+        for group, mask in zip(layout.groups, masks, strict=True):
             parts = _by_head(qkv, group)
             q, k, v = parts[0, :, :1] if firsts else parts[0], parts[1], parts[2]
             weights = _weights(q, k, group, ctx.scale)
-            mixed = torch.bmm(weights, v) if mask is None else torch.bmm(weights * mask, v).mul_(ctx.factor)
+            mixed = torch.bmm(weights, v) if mask is None else torch.bmm(weights * mask, v).mul_(factor)
             _to_rows(mixed[None], out[:, None], group, firsts)
             saved += [parts, weights, mask]
         ctx.save_for_backward(*saved)
@@ -52,9 +54,9 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Mixed) -> tuple[Tensor | None, ...]:
-        to_qkv = grad.new_empty(ctx.layout[-1].tokens.stop, 3, *grad.shape[1:])
+        to_qkv = _rows(grad, (3, *grad.shape[1:]), ctx.layout, rows=ctx.rows)
         saved = iter(ctx.saved_tensors)
-        for group in ctx.layout:
+        for group in ctx.layout.groups:
             parts, weights, mask = (next(saved) for _ in range(3))
             q, k, v = parts[0, :, :1] if ctx.firsts else parts[0], parts[1], parts[2]
             back = _by_head(grad[:, None], group, ctx.firsts, padding=0.0)[0]
@@ -69,18 +71,16 @@ class _Attend(torch.autograd.Function):
             torch.bmm(to_scores.mT, q, out=to_parts[1])
             torch.bmm(used.mT, back, out=to_parts[2])
             _to_rows(to_parts, to_qkv, group)
-        return to_qkv, None, None, None
+        return to_qkv, None, None, None, None
 
 
-def _masks(qkv: Projected, layout: Layout, share: float, firsts: bool) -> tuple[list[Tensor] | list[None], float]:
-    """The dropout mask of each group's weights, and the factor that makes up for it; drawn at once."""
-    if not share:
-        return [None] * len(layout), 1.0
-    heads = qkv.shape[2]
-    shapes = [(group.count * heads, 1 if firsts else group.length, group.length) for group in layout]
-    whole, factor = kept(sum(math.prod(shape) for shape in shapes), share, qkv)
-    pieces = whole.split([math.prod(shape) for shape in shapes])
-    return [piece.view(shape) for piece, shape in zip(pieces, shapes, strict=True)], factor
+def _rows(like: Tensor, shape: Sequence[int], layout: Layout, firsts: bool = False, rows: int | None = None) -> Tensor:
+    """Room for a row per token, with zeros in the rows of padding behind them; or for a row per sequence."""
+    if firsts:
+        return like.new_empty(sum(layout.sequences), *shape)
+    made = like.new_empty(rows or len(like), *shape)
+    made[sum(layout.tokens) :] = 0
+    return made
 
 
 def _weights(q: Tensor, k: Tensor, group: Group, scale: float) -> Tensor:
@@ -126,31 +126,40 @@ def _to_rows(by_head: Tensor, x: Tensor, group: Group, firsts: bool = False) -> 
 @torch.no_grad()
 def _attend_long(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
     """The same by torch's fused attention."""
-    out = qkv.new_empty(layout[-1].sequences.stop if firsts else len(qkv), *qkv.shape[2:])
-    for group in layout:
+    out = _rows(qkv, qkv.shape[2:], layout, firsts)
+    for group in layout.groups:
         q, k, v = _by_head(qkv, group).unflatten(1, (group.count, -1))
         mixed = F.scaled_dot_product_attention(q[:, :, :1] if firsts else q, k, v, attn_mask=group.bias)
         _to_rows(mixed.flatten(0, 1)[None], out[:, None], group, firsts)
     return out
 
 
-def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, firsts: bool = False) -> Mixed:
+def attend(
+    qkv: Projected, layout: Layout, dropout: float = 0.0, firsts: bool = False, noise: Noise | None = None
+) -> Mixed:
     """Scaled dot-product attention of every sequence of a pack with itself.
 
     Args:
-        qkv: queries, keys and values, (tokens, 3, heads, width of a head).
+        qkv: queries, keys and values, (tokens, 3, heads, width of a head); rows behind the last token are padding.
         layout: of the same pack.
         dropout: share of attention weights dropped, 0 to 1; 0 when not training.
         firsts: only each sequence's first token asks.
+        noise: for the dropout; None: from torch's default generator.
 
     Returns:
         (tokens, heads, width of a head), or (sequences, heads, width).
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    if not torch.is_grad_enabled() and qkv.dtype == torch.float32 and layout[-1].length > LONG and not dropout:
+    longest = max(group.length for group in layout.groups)
+    if not torch.is_grad_enabled() and qkv.dtype == torch.float32 and longest > LONG and not dropout:
         return _attend_long(qkv, layout, firsts)
-    return _Attend.apply(qkv, layout, dropout, firsts)  # type: ignore[no-any-return, no-untyped-call]
+    masks: Sequence[Tensor | None] = [None] * len(layout.groups)
+    factor = 1.0
+    if dropout:
+        noise = noise or Noise(layout, None, qkv.device)
+        masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2], firsts)
+    return _Attend.apply(qkv, layout, masks, factor, firsts)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Attention(nn.Module):
@@ -169,8 +178,10 @@ class Attention(nn.Module):
         self.projection = Linear(width, 3 * width)
         self.output = Linear(width, width)
 
-    def forward(self, hidden: Hidden, layout: Layout, firsts: bool = False) -> Hidden | Vectors:
+    def forward(
+        self, hidden: Hidden, layout: Layout, firsts: bool = False, noise: Noise | None = None
+    ) -> Hidden | Vectors:
         """What each token, or each sequence's first token, gathers from its own sequence."""
         qkv = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
-        mixed = attend(qkv, layout, self.share if self.training else 0.0, firsts)
+        mixed = attend(qkv, layout, self.share if self.training else 0.0, firsts, noise)
         return self.output(mixed.flatten(1))  # type: ignore[no-any-return]

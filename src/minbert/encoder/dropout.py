@@ -1,41 +1,76 @@
-"""Dropout whose random bits cost little on a processor.
+"""Dropout whose random bits cost little on a processor, and do not depend on what else stands in a pack.
 
 torch draws one random number per element, one after the other: an eighth of a training step. Sixteen bits per element
-are enough, and numpy's SFC64 gives four elements a draw. Its seed is drawn from torch's default generator, so whoever
-seeds torch fixes the masks.
+are enough, and numpy's SFC64 gives four elements a draw.
 """
+
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from minbert.encoder.layout import Layout
+
 LEVELS = 1 << 16
 
 
-def kept(count: int, share: float, like: Tensor) -> tuple[Tensor, float]:
-    """A mask of ones and zeros, and the factor that makes up for the zeros.
-
-    The mask has the type of what it will be multiplied with: a product of two types takes eight times as long.
+class Noise:
+    """Where dropout takes its bits from: each part of a pack has a stream of its own, and the masks it has alone.
 
     Args:
-        count: elements.
-        share: of zeros, above 0 and below 1; on a processor rounded to a multiple of 1/65,536.
-        like: a tensor of the type and on the device that are wanted.
-
-    Returns:
-        (count,) and `1 / (1 - share)`.
+        layout: of the pack.
+        seeds: one per part; None: drawn from torch's default generator, so whoever seeds torch fixes the masks.
+        device: where the masks are wanted.
 
     Source: Srivastava et al. 2014.
     """
-    if like.device.type != "cpu":
-        return like.new_empty(count).bernoulli_(1 - share), 1 / (1 - share)
-    dropped = round(share * LEVELS)
-    mask = torch.ge(_bits(count), dropped - LEVELS // 2, out=like.new_empty(count))
-    return mask, LEVELS / (LEVELS - dropped)
 
+    def __init__(self, layout: Layout, seeds: Sequence[int] | None, device: torch.device) -> None:
+        self.layout = layout
+        if seeds is None:
+            seeds = torch.randint(1 << 62, (len(layout.tokens),)).tolist()
+        on_cpu = device.type == "cpu"
+        self.streams = [np.random.SFC64(s) if on_cpu else torch.Generator(device).manual_seed(s) for s in seeds]
 
-def _bits(count: int) -> Tensor:
-    """So many random int16."""
-    seed = int(torch.randint(1 << 62, ()))
-    draws = np.random.SFC64(seed).random_raw(-(-count // 4))
-    return torch.from_numpy(draws.view(np.int16)[:count])
+    def of_rows(self, like: Tensor, share: float, firsts: bool = False) -> tuple[Tensor, float]:
+        """A mask for a tensor with a row per token, or per sequence.
+
+        Args:
+            like: (rows, width); rows beyond the tokens are padding, and get zeros.
+            share: of zeros, above 0 and below 1.
+            firsts: a row per sequence.
+        """
+        rows = self.layout.sequences if firsts else self.layout.tokens
+        mask, factor = self._kept([count * like.shape[1] for count in rows], share, like, like.numel())
+        return mask.view_as(like), factor
+
+    def of_weights(self, like: Tensor, share: float, heads: int, firsts: bool) -> tuple[list[Tensor], float]:
+        """A mask for each group's attention weights, (sequences * heads, queries, length), and their factor."""
+        shapes = [(g.count * heads, 1 if firsts else g.length, g.length) for g in self.layout.groups]
+        sizes = [a * b * c for a, b, c in shapes]
+        counts = [0] * len(self.layout.tokens)
+        for group, size in zip(self.layout.groups, sizes, strict=True):
+            counts[group.part] += size
+        whole, factor = self._kept(counts, share, like, sum(counts))
+        return [piece.view(shape) for piece, shape in zip(whole.split(sizes), shapes, strict=True)], factor
+
+    def _kept(self, counts: Sequence[int], share: float, like: Tensor, size: int) -> tuple[Tensor, float]:
+        """A mask of ones and zeros, (size,), and the factor that makes up for the zeros.
+
+        The mask has the type of what it will be multiplied with: a product of two types takes eight times as long. On a
+        processor the share is rounded to a multiple of 1/65,536.
+        """
+        mask = like.new_empty(size)
+        dropped = round(share * LEVELS)
+        bounds = list(accumulate(counts, initial=0))
+        for stream, (start, stop) in zip(self.streams, pairwise(bounds), strict=True):
+            if isinstance(stream, torch.Generator):
+                mask[start:stop].bernoulli_(1 - share, generator=stream)
+            else:
+                draws = stream.random_raw(-(-(stop - start) // 4))
+                bits = torch.from_numpy(draws.view(np.int16)[: stop - start])
+                torch.ge(bits, dropped - LEVELS // 2, out=mask[start:stop])
+        mask[bounds[-1] :] = 0
+        return mask, (LEVELS / (LEVELS - dropped) if like.device.type == "cpu" else 1 / (1 - share))

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minbert.encoder.config import BertConfig
-from minbert.encoder.dropout import kept
+from minbert.encoder.dropout import Noise
 from minbert.shapes import Hidden
 from minbert.text.packed import Packed
 
@@ -27,12 +27,12 @@ class Embeddings(nn.Module):
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.share = config.hidden_dropout_prob
 
-    def forward(self, packed: Packed, precision: torch.dtype | None = None) -> Hidden:
-        """The vectors of the T tokens, in the given type; None: that of the weights."""
+    def forward(self, packed: Packed, precision: torch.dtype | None = None, noise: Noise | None = None) -> Hidden:
+        """The vectors of the T tokens, in the given type; None: that of the weights. No noise: no dropout."""
         word = F.embedding(packed.ids, self.word.weight, sparse=packed.ids.device.type == "cpu")
         total = word + self.position(packed.positions) + self.segment(packed.segments)
         hidden: Hidden = self.norm(total).to(precision)
-        if not self.training or not self.share:
+        if noise is None or not self.share:
             return hidden
-        mask, factor = kept(hidden.numel(), self.share, hidden)
-        return hidden * mask.view_as(hidden) * factor
+        mask, factor = noise.of_rows(hidden, self.share)
+        return hidden * mask * factor

@@ -1,6 +1,7 @@
 """What the rest of minbert needs of an encoder."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -8,7 +9,7 @@ from torch import nn
 from minbert.encoder.config import BertConfig
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
-from minbert.text.packed import Packed
+from minbert.text.packed import Packed, join
 
 
 class Encoder(nn.Module, ABC):
@@ -25,7 +26,13 @@ class Encoder(nn.Module, ABC):
         return self.config.hidden_size
 
     @abstractmethod
-    def forward(self, packed: Packed, precision: torch.dtype | None = None, firsts: bool = False) -> Hidden | Vectors:
+    def forward(
+        self,
+        packed: Packed,
+        precision: torch.dtype | None = None,
+        firsts: bool = False,
+        seeds: Sequence[int] | None = None,
+    ) -> Hidden | Vectors:
         """The last layer's vector of every token of the pack, or of each sequence's first token only."""
 
     @abstractmethod
@@ -34,5 +41,28 @@ class Encoder(nn.Module, ABC):
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""
-        firsts = how != "mean"
-        return pool(self(packed, self.precision, firsts), packed, how, self.pooler)
+        return self.vectors_of([packed], [how])[0]
+
+    def vectors_of(
+        self, packs: Sequence[Packed], hows: Sequence[Pooling], seeds: Sequence[int] | None = None
+    ) -> list[Vectors]:
+        """The vectors of several packs: from one pass, or two where some need the first tokens only.
+
+        (The last layer skips the others, and draws no dropout for them. In one pass with packs that need all tokens it
+        would, and a pack's masks would depend on its company.)
+
+        Args:
+            packs: one or more.
+            hows: the pooling of each.
+            seeds: for dropout in training, one per pack; None: from torch's default generator.
+        """
+        found: dict[int, Vectors] = {}
+        for firsts in (True, False):
+            chosen = [i for i, how in enumerate(hows) if (how != "mean") == firsts]
+            mine = [packs[i] for i in chosen]
+            if not mine:
+                continue
+            hidden = self(join(mine), self.precision, firsts, None if seeds is None else [seeds[i] for i in chosen])
+            parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
+            found |= {i: pool(part, packs[i], hows[i], self.pooler) for i, part in zip(chosen, parts, strict=True)}
+        return [found[i] for i in range(len(packs))]

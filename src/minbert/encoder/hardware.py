@@ -66,6 +66,14 @@ def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     }
 
 
+def choice(device: torch.device, precision: torch.dtype) -> str:
+    """What was chosen, in one line: device, threads, precision, the form of attention."""
+    found = environment(device, precision)
+    place = f"{found['processor']}, {found['threads']} threads" if device.type == "cpu" else found["device"]
+    gain = f" ({_gain():.1f}x float32)" if _gain.cache_info().currsize else ""
+    return f"on {place}; {found['precision']}{gain}; attention over length groups"
+
+
 def _processor() -> str:
     """The processor's own name, where the system tells it."""
     try:

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 
 from minbert.encoder.attention import Attention
 from minbert.encoder.config import BertConfig
+from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import Linear
 from minbert.encoder.norm import AddNorm
@@ -27,12 +28,15 @@ class Layer(nn.Module):
         self.norm = AddNorm(width, eps, share)
         self.activation = config.hidden_act
 
-    def forward(self, hidden: Hidden, layout: Layout, firsts: Tensor | None = None) -> Hidden | Vectors:
+    def forward(
+        self, hidden: Hidden, layout: Layout, firsts: Tensor | None = None, noise: Noise | None = None
+    ) -> Hidden | Vectors:
         """The tokens, one layer up; or, given the place of each sequence's first token, only those."""
-        mixed = self.attention(hidden, layout, firsts is not None)
+        few = firsts is not None
+        mixed = self.attention(hidden, layout, few, noise)
         below = hidden if firsts is None else hidden.index_select(0, firsts)
-        attended = self.attention_norm(below, mixed)
-        return self.norm(attended, self.down(self._activated(attended)))  # type: ignore[no-any-return]
+        attended = self.attention_norm(below, mixed, noise, few)
+        return self.norm(attended, self.down(self._activated(attended)), noise, few)  # type: ignore[no-any-return]
 
     def _activated(self, attended: Tensor) -> Tensor:
         """`act(up(a))`, by the activation's name in `config.json`."""

@@ -20,6 +20,7 @@ class Group:
     """`count` sequences side by side, `length` places each.
 
     Attributes:
+        part: of the pack to which it belongs.
         count: sequences.
         length: of the longest.
         sequences: which of the pack.
@@ -30,6 +31,7 @@ class Group:
         bias: 0 for places with a token and -inf for padded ones, (count, 1, 1, length), or None.
     """
 
+    part: int
     count: int
     length: int
     sequences: slice
@@ -39,35 +41,52 @@ class Group:
     bias: Tensor | None
 
 
-Layout = tuple[Group, ...]
-"""The groups of a pack: computed once a pack, used in every layer."""
+@dataclass(frozen=True)
+class Layout:
+    """How a pack stands: worked out once a pack, used in every layer.
+
+    Attributes:
+        groups: in the order of the pack; none of them reaches over the end of a part.
+        tokens: of each part.
+        sequences: of each part.
+    """
+
+    groups: tuple[Group, ...]
+    tokens: tuple[int, ...]
+    sequences: tuple[int, ...]
 
 
-def layout_of(lengths: Sequence[int], device: torch.device | str = "cpu") -> Layout:
-    """Cuts sorted lengths into groups and works out the places.
+def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device: torch.device | str = "cpu") -> Layout:
+    """Cuts lengths into groups and works out the places.
 
     Args:
-        lengths: the lengths of the sequences of a pack, shortest first, each 1 or more.
+        lengths: the lengths of the sequences of a pack, in each part shortest first, each 1 or more.
+        parts: sequences of each part; None: there is one.
         device: where the pack lies.
     """
-    groups = []
-    first = token = 0
-    while first < len(lengths):
-        bound = max(lengths[first] * GROWTH, lengths[first] + SLACK)
-        last = first
-        while last < len(lengths) and lengths[last] <= bound:
-            last += 1
-        groups.append(_group(first, token, lengths[first:last], device))
-        token += sum(lengths[first:last])
-        first = last
-    return tuple(groups)
+    parts = [len(lengths)] if parts is None else parts
+    groups: list[Group] = []
+    tokens: list[int] = []
+    first = 0
+    for number, count in enumerate(parts):
+        end, begun = first + count, sum(tokens)
+        tokens.append(0)
+        while first < end:
+            bound = max(lengths[first] * GROWTH, lengths[first] + SLACK)
+            last = first
+            while last < end and lengths[last] <= bound:
+                last += 1
+            groups.append(_group(number, first, begun + tokens[-1], lengths[first:last], device))
+            tokens[-1] += sum(lengths[first:last])
+            first = last
+    return Layout(tuple(groups), tuple(tokens), tuple(parts))
 
 
-def _group(first: int, token: int, lengths: Sequence[int], device: torch.device | str) -> Group:
+def _group(part: int, first: int, token: int, lengths: Sequence[int], device: torch.device | str) -> Group:
     count, longest, total = len(lengths), lengths[-1], sum(lengths)
     sequences, tokens = slice(first, first + count), slice(token, token + total)
     if total == count * longest:
-        return Group(count, longest, sequences, tokens, None, None, None)
+        return Group(part, count, longest, sequences, tokens, None, None, None)
     sizes = torch.tensor(lengths)
     steps = torch.arange(longest)
     real = steps < sizes[:, None]
@@ -75,4 +94,4 @@ def _group(first: int, token: int, lengths: Sequence[int], device: torch.device 
     spread = (starts[:, None] + steps.minimum(sizes[:, None] - 1)).flatten()
     bias = torch.zeros(real.shape).masked_fill_(~real, -torch.inf)[:, None, None, :]
     places = (spread, real.flatten().nonzero()[:, 0], bias)
-    return Group(count, longest, sequences, tokens, *(part.to(device) for part in places))
+    return Group(part, count, longest, sequences, tokens, *(part.to(device) for part in places))

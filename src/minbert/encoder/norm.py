@@ -7,7 +7,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from minbert.encoder.dropout import kept
+from minbert.encoder.dropout import Noise
+from minbert.encoder.layout import layout_of
 
 
 class _AddNorm(torch.autograd.Function):
@@ -15,14 +16,17 @@ class _AddNorm(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, residual: Tensor, branch: Tensor, weight: Tensor, bias: Tensor, eps: float, share: float
+        ctx: Any,
+        residual: Tensor,
+        branch: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        eps: float,
+        mask: Tensor | None,
+        factor: float,
     ) -> Tensor:
-        if share:
-            mask, ctx.scale = kept(branch.numel(), share, branch)
-            mask = mask.view_as(branch)
-            total = torch.addcmul(residual, branch, mask, value=ctx.scale)
-        else:
-            mask, total = None, residual + branch
+        ctx.factor = factor
+        total = residual + branch if mask is None else torch.addcmul(residual, branch, mask, value=factor)
         out, mean, deviation = torch.native_layer_norm(total, weight.shape, weight, bias, eps)
         ctx.save_for_backward(total, mean, deviation, weight, bias, mask)
         return out
@@ -35,8 +39,8 @@ class _AddNorm(torch.autograd.Function):
         to_total, to_weight, to_bias = torch.ops.aten.native_layer_norm_backward(
             grad, total, weight.shape, mean, deviation, weight, bias, wanted
         )
-        to_branch = to_total if mask is None else (to_total * mask).mul_(ctx.scale)
-        return to_total, to_branch, to_weight, to_bias, None, None
+        to_branch = to_total if mask is None else (to_total * mask).mul_(ctx.factor)
+        return to_total, to_branch, to_weight, to_bias, None, None, None
 
 
 class AddNorm(nn.LayerNorm):
@@ -54,9 +58,21 @@ class AddNorm(nn.LayerNorm):
         super().__init__(width, eps=eps)
         self.share = share
 
-    def forward(self, residual: Tensor, branch: Tensor) -> Tensor:  # type: ignore[override]
-        """Both (rows, width)."""
+    def forward(  # type: ignore[override]
+        self, residual: Tensor, branch: Tensor, noise: Noise | None = None, firsts: bool = False
+    ) -> Tensor:
+        """Both (rows, width).
+
+        Args:
+            residual: what went into the half of the layer.
+            branch: what came out of it.
+            noise: for the dropout; None: from torch's default generator.
+            firsts: a row per sequence, not per token.
+        """
         if torch.is_grad_enabled():
-            share = self.share if self.training else 0.0
-            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, share)  # type: ignore[no-any-return, no-untyped-call]
+            mask, factor = None, 1.0
+            if self.training and self.share:
+                noise = noise or Noise(layout_of([1] * len(branch)), None, branch.device)
+                mask, factor = noise.of_rows(branch, self.share, firsts)
+            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor)  # type: ignore[no-any-return, no-untyped-call]
         return F.layer_norm(residual + branch, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ from minbert.text.tokenizer import Tokens
 
 @dataclass(frozen=True)
 class Packed:
-    """N sequences of T tokens in all, sorted by length.
+    """N sequences of T tokens in all, sorted by length; or several such packs one behind the other.
 
     Attributes:
         ids: token ids, (tokens,).
@@ -22,6 +23,7 @@ class Packed:
         index: the place in the pack of the sequence that was given i-th, (sequences,): `vectors[index]` brings
             vectors back into the order of the rows.
         lengths: the lengths in the order of the pack, as plain numbers.
+        parts: sequences of each of the packs that stand here.
     """
 
     ids: Tensor
@@ -30,6 +32,7 @@ class Packed:
     offsets: Tensor
     index: Tensor
     lengths: tuple[int, ...]
+    parts: tuple[int, ...]
 
     def __len__(self) -> int:
         return len(self.lengths)
@@ -56,4 +59,23 @@ def pack(sequences: Sequence[Tokens]) -> Packed:
         offsets=torch.from_numpy(offsets),
         index=torch.from_numpy(index),
         lengths=tuple(sizes[order].tolist()),
+        parts=(len(sizes),),
+    )
+
+
+def join(packs: Sequence[Packed]) -> Packed:
+    """Several packs as one, each of them a part of it: for one pass over all their tokens."""
+    if len(packs) == 1:
+        return packs[0]
+    tokens = list(accumulate((len(pack.ids) for pack in packs), initial=0))
+    sequences = list(accumulate((len(pack) for pack in packs), initial=0))
+    ends = [pack.offsets[1:] + token for pack, token in zip(packs, tokens, strict=False)]
+    return Packed(
+        ids=torch.cat([pack.ids for pack in packs]),
+        positions=torch.cat([pack.positions for pack in packs]),
+        segments=torch.cat([pack.segments for pack in packs]),
+        offsets=torch.cat([packs[0].offsets[:1], *ends]),
+        index=torch.cat([pack.index + first for pack, first in zip(packs, sequences, strict=False)]),
+        lengths=tuple(length for pack in packs for length in pack.lengths),
+        parts=tuple(part for pack in packs for part in pack.parts),
     )

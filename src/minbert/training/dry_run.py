@@ -5,6 +5,7 @@ from typing import Any
 
 import torch
 
+from minbert.encoder import choice
 from minbert.optimizer import AdamWSpec
 from minbert.training.forward import Live
 from minbert.training.plan import StagePlan
@@ -25,7 +26,8 @@ def dry_run(setup: Setup) -> dict[str, Any]:
         setup: as for training; its weights are moved by the timed steps, so it is of no further use.
 
     Returns:
-        `tasks`: rows, class shares or mean, cut rows; `stages`: steps; `seconds`: the estimate; `warnings`.
+        `tasks`: rows, class shares or mean, cut rows; `stages`: steps; `seconds`: the estimate; `choice`: what it
+        runs on; `warnings`.
     """
     plans = {n: StagePlan(n, stage, setup.data, setup.recipe.seed) for n, stage in setup.recipe.stages.items()}
     check_trainable(setup, plans)
@@ -40,9 +42,7 @@ def dry_run(setup: Setup) -> dict[str, Any]:
         "tasks": {name: _task(setup, name, plans) for name in setup.data},
         "stages": {n: {"steps": p.steps, "rows": {t: q.samples for t, q in p.tasks.items()}} for n, p in plans.items()},
         "seconds": rate * whole_work(setup, plans),
-        "precision": str(setup.precision).removeprefix("torch."),
-        "threads": torch.get_num_threads(),
-        "device": str(setup.device),
+        "choice": choice(setup.device, setup.precision),
         "warnings": warnings,
     }
 

@@ -1,7 +1,8 @@
 """How a slot of the plan becomes outputs: through the whole model, or from encodings computed once."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from itertools import accumulate
 
 import numpy as np
 import torch
@@ -19,6 +20,17 @@ Losses = dict[str, tuple[Loss, ...]]
 Advance = Callable[[int], None]
 
 
+Work = Sequence[tuple[Slot, int]]
+"""Slots of the plan, each with the seed of its dropout."""
+
+Found = tuple[Slot, Outputs, Targets]
+"""A slot, what the model makes of its rows, and what it should make of them."""
+
+BUDGET = 4096
+"""Tokens that go through the encoder at once: enough to keep the processor busy, and what is kept for the way back is
+bounded however many batches make a step."""
+
+
 class Live:
     """Every batch goes through the encoder.
 
@@ -31,14 +43,34 @@ class Live:
     def __init__(self, setup: Setup, losses: Losses, advance: Advance) -> None:
         self.setup, self.losses, self.advance = setup, losses, advance
 
-    def __call__(self, slot: Slot) -> tuple[Outputs, Targets]:
-        """The outputs and targets of a slot."""
-        setup, task = self.setup, slot.task
-        forms = setup.model.forms(task, self.losses[task])
-        texts = setup.texts[task, "train"]
-        batch = texts.batch(distributed.share(slot.rows), forms).to(setup.device)
-        self.advance(TRAIN * distributed.size() * len(batch.pack.ids))
-        return gathered(setup.model(task, batch), len(slot.rows)), targets(setup, slot)
+    def __call__(self, work: Work) -> Iterator[list[Found]]:
+        """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
+        batches = [(slot, seed, self._batch(slot)) for slot, seed in work]
+        while batches:
+            sizes = accumulate(len(batch.pack.ids) for *_, batch in batches)
+            fitting = max(1, sum(size <= BUDGET for size in sizes))
+            yield self._found(batches[:fitting])
+            batches = batches[fitting:]
+
+    def _batch(self, slot: Slot) -> Batch:
+        """This process's share of the rows of a slot, packed."""
+        forms = self.setup.model.forms(slot.task, self.losses[slot.task])
+        texts = self.setup.texts[slot.task, "train"]
+        return texts.batch(distributed.share(slot.rows), forms).to(self.setup.device)
+
+    def _found(self, batches: list[tuple[Slot, int, Batch]]) -> list[Found]:
+        """One pass through the encoder, then each task's head."""
+        model = self.setup.model
+        tokens = sum(len(batch.pack.ids) for *_, batch in batches)
+        self.advance(TRAIN * distributed.size() * tokens)
+        pooled = model.pooled([(slot.task, batch) for slot, _, batch in batches], [seed for _, seed, _ in batches])
+        return [scored(self.setup, slot, seed, *p) for (slot, seed, _), p in zip(batches, pooled, strict=True)]
+
+
+def scored(setup: Setup, slot: Slot, seed: int, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Found:
+    """What the head of a slot's task makes of pooled vectors; its dropout draws from torch's default generator."""
+    torch.manual_seed(seed)
+    return slot, gathered(setup.model.score(slot.task, whole, apart), len(slot.rows)), targets(setup, slot)
 
 
 def gathered(mine: Outputs, rows: int) -> Outputs:
@@ -86,13 +118,16 @@ class Frozen:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
 
-    def __call__(self, slot: Slot) -> tuple[Outputs, Targets]:
+    def __call__(self, work: Work) -> Iterator[list[Found]]:
+        """The outputs and targets of the work."""
+        yield [self._found(slot, seed) for slot, seed in work]
+
+    def _found(self, slot: Slot, seed: int) -> Found:
         """The outputs and targets of a slot."""
-        setup, rows = self.setup, torch.from_numpy(distributed.share(slot.rows))
+        device, rows = self.setup.device, torch.from_numpy(distributed.share(slot.rows))
         whole, apart = self.vectors[slot.task]
-        chosen = None if whole is None else whole[rows].to(setup.device)
-        outputs = setup.model.score(slot.task, chosen, tuple(part[rows].to(setup.device) for part in apart))
-        return gathered(outputs, len(slot.rows)), targets(setup, slot)
+        chosen = None if whole is None else whole[rows].to(device)
+        return scored(self.setup, slot, seed, chosen, tuple(part[rows].to(device) for part in apart))
 
 
 Kept = dict[tuple[str, str, bytes, Forms, str], tuple[Tensor | None, tuple[Tensor, ...]]]
@@ -118,7 +153,7 @@ def encode(
     for start in range(0, len(order), 64):
         chosen = order[start : start + 64]
         batch: Batch = texts.batch(chosen, forms).to(setup.device)
-        found = model.pooled(task, batch)
+        (found,) = model.pooled([(task, batch)])
         parts = [part.cpu() for part in (found[0], *found[1]) if part is not None]
         if not apart:
             apart = [torch.full((len(texts), part.shape[1]), torch.nan) for part in parts]

@@ -1,6 +1,7 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from itertools import chain
 from typing import Any
 
 import torch
@@ -15,10 +16,11 @@ from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
 from minbert.training.conflicts import ConflictRecord
+from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
 
-Forward = Callable[[Slot], tuple[Outputs, Targets]]
-"""From a slot of the plan to what the model makes of its rows, and what it should make of them."""
+Forward = Callable[[Work], Iterator[list[Found]]]
+"""From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
 
 
 class Stepper:
@@ -31,7 +33,7 @@ class Stepper:
         losses: by task.
         parts: the shared parameters and the heads' parameters that are trained.
         optimizer: over the same parameters.
-        forward: outputs and targets of a batch: through the whole model, or from cached encodings.
+        forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
     """
 
@@ -68,16 +70,17 @@ class Stepper:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
         rows = TaskGradients(self.shared)
-        losses = []
+        losses: list[tuple[str, float]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))
+        by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
         apart = not self.stage.merge.plain or (due and len(tasks) > 1)
-        for task in tasks:
-            mine = [slot for slot in slots if slot.task == task]
-            for micro, slot in enumerate(mine):
-                loss = self._loss(number, micro, slot)
-                loss.backward()
-                losses.append((task, float(loss.detach())))
+        # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
+        for work in by_task if apart else [list(chain(*by_task))]:
+            for found in self.forward(work):
+                parts = [self._loss(number, *one) for one in found]
+                torch.stack(parts).sum().backward()
+                losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
             if apart:
                 rows.take()
         add_gradients(self.heads if apart else self.trained)
@@ -90,11 +93,16 @@ class Stepper:
         self._move(number, total, losses)
         return losses
 
-    def _loss(self, number: int, micro: int, slot: Slot) -> Tensor:
+    def _work(self, number: int, task: str, slots: list[Slot]) -> Work:
+        """The slots of one task, each with its own seed: so arms with one seed share masks, and resume is exact."""
+        mine = [slot for slot in slots if slot.task == task]
+        return [
+            (slot, derive(self.seed, self.name, number, task, micro) + distributed.rank())
+            for micro, slot in enumerate(mine)
+        ]
+
+    def _loss(self, number: int, slot: Slot, outputs: Outputs, targets: Targets) -> Tensor:
         """The weighted loss of one batch."""
-        # Dropout takes no generator, so torch's own is seeded: arms with one seed share masks, and resume is exact.
-        torch.manual_seed(derive(self.seed, self.name, number, slot.task, micro) + distributed.rank())
-        outputs, targets = self.forward(slot)
         parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
         total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
         if not torch.isfinite(total):

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import minbert.distributed as distributed
-from minbert.encoder import device_of, environment
+from minbert.encoder import choice, device_of, environment
 from minbert.errors import RunError
 from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
@@ -89,8 +89,8 @@ def _begin(folder: Run, recipe: Recipe, setup: Setup, resume: bool, listener: Li
 def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
     """The work itself, in a folder that is ours."""
     setup, folder, listener = trainer.setup, trainer.run, trainer.listener
-    for remark in setup.remarks:
-        listener.say(remark)
+    for line in (choice(setup.device, setup.precision), *setup.remarks):
+        listener.say(line)
     if distributed.first_says(with_floors and not (folder.folder / "floors.json").exists()):
         listener.doing("floors: the encoder as it was found")
         folder.write("floors.json", floors(setup, lambda work: None))
