@@ -1,5 +1,6 @@
 """What the tasks' gradients say of each other: who disturbs whom, in which layers, and when."""
 
+import math
 from dataclasses import dataclass
 from itertools import combinations, pairwise
 from pathlib import Path
@@ -121,8 +122,10 @@ def pairs_of(lines: Lines) -> list[Pair]:
     for a, b in combinations(names, 2):
         met = [(step, line) for step, line in several if a in line["tasks"] and b in line["tasks"]]
         if met:
-            cosines = {group: np.array([_cosine(line, group, a, b) for _, line in met]) for group in groups}
-            norms = {group: np.array([_norms(line, group, a, b) for _, line in met]) for group in groups}
+            found = np.array([_numbers(line, groups, a, b) for _, line in met])
+            by_group = {group: found[:, place] for place, group in enumerate(groups)}
+            cosines = {group: part[:, 0] for group, part in by_group.items()}
+            norms = {group: part[:, 1:] for group, part in by_group.items()}
             pairs.append(Pair((a, b), np.array([step for step, _ in met]), cosines, norms))
     return pairs
 
@@ -149,16 +152,17 @@ def ordered_groups(lines: Lines) -> list[str]:
     return [*sorted(found, key=place), WHOLE]
 
 
-def _cosine(line: dict[str, Any], group: str, a: str, b: str) -> float:
-    order = list(combinations(line["tasks"], 2))
-    place = order.index((a, b) if (a, b) in order else (b, a))
-    value = line["cosines"].get(group, [None] * len(order))[place]
-    return np.nan if value is None else float(value)
-
-
-def _norms(line: dict[str, Any], group: str, a: str, b: str) -> tuple[float, float]:
-    norms = dict(zip(line["tasks"], line["norms"].get(group, [0.0] * len(line["tasks"])), strict=True))
-    return norms[a], norms[b]
+def _numbers(line: dict[str, Any], groups: list[str], a: str, b: str) -> list[list[float]]:
+    """For each group the cosine of two tasks and their norms; a group that the step did not use has NaN and zeros."""
+    tasks = line["tasks"]
+    first, second = tasks.index(a), tasks.index(b)
+    pair = list(combinations(range(len(tasks)), 2)).index((min(first, second), max(first, second)))
+    rows = []
+    for group in groups:
+        cosine = line["cosines"][group][pair] if group in line["cosines"] else None
+        norms = line["norms"].get(group, [0.0] * len(tasks))
+        rows.append([math.nan if cosine is None else cosine, norms[first], norms[second]])
+    return rows
 
 
 def conflict_summary(lines: Lines) -> dict[str, Any]:

@@ -15,19 +15,15 @@ MOST = 15
 
 def confusion(made: Material) -> Section | None:
     """A matrix for each task with classes; None where no task has any."""
-    tasks = [name for name, task in made.tasks.items() if task.kind != "rating"]
-    if not tasks:
+    if all(task.kind == "rating" for task in made.tasks.values()):
         return None
     lead = "Rows are labels, columns answers, on dev; the shade is the share of the row."
-    if not made.answers:
-        return Section("Confusion", absent=made.missing["answers"])
     figures = []
-    for name in tasks:
-        if "dev" in made.answers.get(name, {}):
-            found = made.answers[name]["dev"]
-            task = made.tasks[name]
-            if found.scores.shape[1] == task.outputs:
-                figures.append(_figure(name, per_class(task, found.labels.numpy(), task.answers(found.scores))))
+    for name, splits in made.answered("classes", "yes_no").items():
+        task, found = made.tasks[name], splits["dev"]
+        figures.append(_figure(name, per_class(task, found.labels.numpy(), task.answers(found.scores))))
+    if not figures:
+        return Section("Confusion", absent=made.unanswered)
     return Section("Confusion", lead, (grid(*figures, wide=True),))
 
 

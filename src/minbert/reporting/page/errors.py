@@ -20,13 +20,12 @@ LETTERS = 320
 
 def errors(made: Material) -> Section:
     """A table for each task: the surest of the wrong answers, or the ratings that are furthest off."""
-    if not made.answers:
-        return Section("Worst errors", absent=made.missing["answers"])
+    found = made.answered("classes", "yes_no", "rating")
+    if not found:
+        return Section("Worst errors", absent=made.unanswered)
     parts = [] if made.rows else [note(f"The texts are not here: {made.missing['rows']}.")]
-    for name, task in made.tasks.items():
-        splits = made.answers.get(name, {})
-        if "dev" in splits and splits["dev"].scores.shape[1] == task.outputs:
-            parts += [tag("h3", name), _table(made, name, task, splits["dev"])]
+    for name, splits in found.items():
+        parts += [tag("h3", name), _table(made, name, made.tasks[name], splits["dev"])]
     lead = (
         "The surest of the wrong answers, and the ratings that are furthest from their labels. Some labels are wrong."
     )

@@ -41,17 +41,18 @@ class Experiment:
 
     @property
     def tasks(self) -> dict[str, str]:
-        """The metric that counts, by task."""
-        first = next(iter(self.results.values()))
-        return {name: str(task["metric"]) for name, task in first["tasks"].items()}
+        """The metric that counts, by task; an arm may have tasks of its own."""
+        every = [item for result in self.results.values() for item in result["tasks"].items()]
+        return {name: str(task["metric"]) for name, task in every}
 
     def scores(self, arm: str, task: str) -> dict[int, float]:
         """The scores of an arm on dev, by seed; `mean of dev` is a task, too."""
         found = {seed: result for (own, seed), result in self.results.items() if own == arm}
         if task == MEAN:
             return {seed: result["raw"] for seed, result in found.items() if "raw" in result}
-        dev = {seed: result["tasks"][task]["dev"].get(self.tasks[task]) for seed, result in found.items()}
-        return {seed: value for seed, value in dev.items() if value is not None}
+        dev = {seed: result["tasks"][task]["dev"] for seed, result in found.items() if task in result["tasks"]}
+        metric = self.tasks[task]
+        return {seed: scores[metric] for seed, scores in dev.items() if metric in scores}
 
 
 def read_experiment(folder: Path) -> Experiment:
@@ -62,7 +63,8 @@ def read_experiment(folder: Path) -> Experiment:
     """
     plan = Run(folder).read(FILE)
     try:
-        name, arms, seeds = str(plan["name"]), dict(plan["arms"]), [int(seed) for seed in plan["seeds"]]
+        name, seeds = str(plan["name"]), [int(seed) for seed in plan["seeds"]]
+        arms = {str(arm): dict(changes) for arm, changes in dict(plan["arms"]).items()}
     except (KeyError, TypeError, ValueError) as fault:
         raise RunError(f"{folder / FILE}: expected name, arms and seeds, found {fault!r}; it is damaged") from None
     results, epochs, missing = {}, {}, {}

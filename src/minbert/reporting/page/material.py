@@ -12,7 +12,7 @@ from minbert.runs import Run, read_lines
 from minbert.storage import digest_of
 from minbert.tasks import Find, Split, Task, load_task
 from minbert.training.answers import FILE as ANSWERS
-from minbert.training.answers import Answers, read_answers
+from minbert.training.answers import Answered, Answers, read_answers
 from minbert.training.conflicts import FILE as CONFLICTS
 
 
@@ -52,6 +52,16 @@ class Material:
     def metrics(self) -> dict[str, str]:
         """The metric that counts, by task."""
         return {name: str(task["metric"]) for name, task in self.result["tasks"].items()}
+
+    def answered(self, *kinds: str) -> dict[str, dict[str, Answered]]:
+        """The answers by split of the tasks of these kinds that were answered on dev, in the recipe's order."""
+        names = [name for name, task in self.tasks.items() if task.kind in kinds]
+        return {name: self.answers[name] for name in names if "dev" in self.answers.get(name, {})}
+
+    @property
+    def unanswered(self) -> str:
+        """Why there are no answers to show."""
+        return self.missing.get("answers", "no such task was scored")
 
     @property
     def epochs(self) -> list[dict[str, Any]]:

@@ -70,16 +70,14 @@ def temperature_of(logits: Numbers, labels: npt.NDArray[np.int64]) -> float:
 
 def reliability(made: Material) -> Section | None:
     """A chart for each task with probabilities; None where no task has any."""
-    tasks = [name for name, task in made.tasks.items() if task.kind != "rating"]
-    if not tasks:
+    if all(task.kind == "rating" for task in made.tasks.values()):
         return None
-    if not made.answers:
-        return Section("Reliability", absent=made.missing["answers"])
-    charts = []
-    for name in tasks:
-        splits, outputs = made.answers.get(name, {}), made.tasks[name].outputs
-        if "dev" in splits and splits["dev"].scores.shape[1] == outputs:
-            charts.append(_figure(name, splits))
+    # The cosine of an embedding against a threshold is no logit, and says nothing of a probability.
+    by_head = {name for name, task in made.result["tasks"].items() if task["scored_by"] == "head"}
+    found = {name: splits for name, splits in made.answered("classes", "yes_no").items() if name in by_head}
+    if not found:
+        return Section("Reliability", absent=made.missing.get("answers", "no head with probabilities was trained"))
+    charts = [_figure(name, splits) for name, splits in found.items()]
     lead = "Of the answers given with a confidence of 80 %, 80 % should be right: points on the diagonal are honest."
     return Section("Reliability", lead, (grid(*charts),))
 

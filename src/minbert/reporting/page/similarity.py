@@ -13,12 +13,12 @@ POINTS = 3000
 
 def similarity(made: Material) -> Section | None:
     """A scatter for each rating; None where no task is one."""
-    tasks = [name for name, task in made.tasks.items() if task.kind == "rating"]
-    if not tasks:
+    if not any(task.kind == "rating" for task in made.tasks.values()):
         return None
-    if not made.answers:
-        return Section("Ratings", absent=made.missing["answers"])
-    charts = [_figure(made, name, POINTS // len(tasks)) for name in tasks if "dev" in made.answers.get(name, {})]
+    found = made.answered("rating")
+    if not found:
+        return Section("Ratings", absent=made.unanswered)
+    charts = [_figure(made, name, POINTS // len(found)) for name in found]
     return Section("Ratings", "Every row of dev: its label, and what was predicted.", (grid(*charts),))
 
 
