@@ -35,7 +35,7 @@ def conflicts(
     metrics = {name: str(task.scored_by) for name, task in read_tasks(best).items()} if best.exists() else {}
     rows = forgetting(read_lines(run / "metrics.jsonl"), metrics) if metrics else []
     if plot:
-        plot_conflicts(pairs_of(lines), rows, str(run), plot)
+        plot_conflicts(pairs_of(lines), rows, run.resolve().name, plot)
     if as_json:
         typer.echo(json.dumps({**found, "forgetting": rows}, indent=2))
         return

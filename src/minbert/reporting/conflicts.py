@@ -11,7 +11,7 @@ import numpy.typing as npt
 from rich.table import Table
 
 from minbert.errors import RunError
-from minbert.reporting.tables import number, table
+from minbert.reporting.tables import table
 from minbert.runs import Run, read_lines
 from minbert.training.conflicts import FILE, WHOLE
 
@@ -190,7 +190,7 @@ def conflict_tables(found: dict[str, Any]) -> list[Table]:
     for pair in found["pairs"]:
         whole = pair["groups"][WHOLE]
         cells = [signed(whole[key]) for key in ("cosine", "first_third", "last_third")]
-        ratio = number(whole["norm_ratio"])[:4]
+        ratio = "-" if whole["norm_ratio"] is None else f"{whole['norm_ratio']:.2f}"
         rows.append([pair_name(pair["tasks"]), f"{pair['steps']:,}", cells[0], share(whole), *cells[1:], ratio])
     columns = ["pair", "steps", "cosine", "below 0", "first\nthird", "last\nthird", "norms"]
     made = [table("gradients on the shared weights", columns, rows)]
@@ -216,7 +216,8 @@ def pair_name(tasks: tuple[str, str]) -> str:
 
 def signed(value: float | None) -> str:
     """Three places with the sign, or a dash."""
-    return "-" if value is None else f"{value:+.3f}"
+    # What rounds to nothing has no sign: adding 0.0 takes it from -0.0.
+    return "-" if value is None else f"{round(value, 3) + 0.0:+.3f}"
 
 
 def share(summary: dict[str, float | None]) -> str:
