@@ -21,6 +21,7 @@ SHORT = (
     "training",
     "ranking",
     "surgery",
+    "conflicts",
     "outside",
     "memory",
     "profile",

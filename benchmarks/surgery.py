@@ -9,7 +9,9 @@ from benchmarks.material import model, rows_of, task
 from benchmarks.race import Row, race
 from minbert.gradients import Merge, PCGrad, Sum
 from minbert.recipe import Stage
+from minbert.runs import Silent
 from minbert.text.batches import Texts, texts_of
+from minbert.training.conflicts import ConflictRecord, layer_groups
 from minbert.training.forward import Work
 from minbert.training.plan import Slot
 from minbert.training.step import Stepper
@@ -18,8 +20,8 @@ KINDS = ("sst", "quora", "sts")
 BATCH = 32
 
 
-def stepper(merge: Merge, texts: dict[str, Texts]) -> Callable[[], Any]:
-    """A step of one batch of each task."""
+def stepper(merge: Merge, texts: dict[str, Texts], every: int = 0) -> Callable[[], Any]:
+    """A step of one batch of each task; the tasks' gradients are compared at every so many steps."""
     tasks = {kind: task(kind) for kind in KINDS}
     made = model(tasks, "cls").train()
     rng = torch.Generator().manual_seed(0)
@@ -38,16 +40,21 @@ def stepper(merge: Merge, texts: dict[str, Texts]) -> Callable[[], Any]:
     stage = Stage(schedule="constant", merge=merge, batches_per_step=3)
     shared, heads = list(made.encoder.parameters()), list(made.heads.parameters())
     optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
-    step = Stepper(
-        stage, "train", 0, {kind: (tasks[kind].loss,) for kind in KINDS}, (shared, heads), optimizer, forward
-    )
+    losses = {kind: (tasks[kind].loss,) for kind in KINDS}
+    record = ConflictRecord("train", every, 1, layer_groups(made.encoder, shared), Silent())
+    step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, forward, record)
     return lambda: step(0, 1, slots)
+
+
+def batches() -> dict[str, Texts]:
+    """The texts of a batch of each task."""
+    tokenizer = model({"sst": task("sst")}).tokenizer
+    return {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
 
 
 def run(rounds: int = 7) -> list[Row]:
     """The ratio of the two steps."""
-    tokenizer = model({"sst": task("sst")}).tokenizer
-    texts = {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
+    texts = batches()
     plain, apart = race({"sum": stepper(Sum(), texts), "pcgrad": stepper(PCGrad(), texts)}, rounds, warm=2)
     cost = apart.median / plain.median
     return [

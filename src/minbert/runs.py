@@ -6,6 +6,7 @@ runs/quick/
   run.json          versions, processor, threads, precision, data files with digests
   metrics.jsonl     losses and scores, a line as they come
   times.jsonl       seconds and memory, apart, because they differ from run to run
+  conflicts.jsonl   how the tasks' gradients stand to each other, where `conflicts_every` asks for it
   floors.json       what the untouched encoder and trivial answers reach
   best/  last/      checkpoints: encoder/, heads.safetensors, model.json
   snapshot/         weights, optimizer, place: gone when the run ends

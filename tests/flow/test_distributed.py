@@ -101,8 +101,8 @@ def exact(encoder: Path, **stage: Any) -> dict[str, Any]:
 STAGES: dict[str, dict[str, Any]] = {
     "proportional": {},
     "sequential": {"mixture": "sequential"},
-    "round robin, accumulated": {"mixture": "round_robin", "batches_per_step": 6},
-    "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad"},
+    "round robin, accumulated": {"mixture": "round_robin", "batches_per_step": 6, "conflicts_every": 1},
+    "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad", "conflicts_every": 1},
     "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
     "frozen": {"update": ["heads"]},
 }
@@ -121,6 +121,11 @@ def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_
         lines = [read_lines(tmp_path / who / name / "metrics.jsonl")[-1] for who in ("one", "two")]
         for task, scores in lines[0]["dev"].items():
             assert scores == pytest.approx(lines[1]["dev"][task], abs=1e-5), name
+        compared = [read_lines(tmp_path / who / name / "conflicts.jsonl") for who in ("one", "two")]
+        assert len(compared[0]) == len(compared[1]) and bool(compared[0]) == ("conflicts_every" in STAGES[name])
+        for first, second in zip(*compared, strict=True):
+            assert first["tasks"] == second["tasks"] and len(first["tasks"]) > 1
+            assert first["cosines"]["all"] == pytest.approx(second["cosines"]["all"], abs=1e-4), name
 
 
 def test_a_killed_process_ends_the_other_and_the_run_goes_on_exactly(

@@ -144,7 +144,7 @@ def table(encoder: Path) -> dict[str, Any]:
             "lr": 1e-3,
             "losses": {"questions": ["bce", "mnr"]},
         },
-        "surgery": {**together, "merge": "pcgrad", "epochs": 2},
+        "surgery": {**together, "merge": "pcgrad", "epochs": 2, "conflicts_every": 2},
         "mine": {**together, "tasks": ["sentiment", "questions"], "epochs": 2, "batches_per_step": 2, "batch": 8},
     }
     return made
@@ -188,6 +188,7 @@ class TestUndisturbed:
         assert b"seconds" not in whole and b"memory_mib" not in whole
         files = {
             "answers.safetensors",
+            "conflicts.jsonl",
             "floors.json",
             "metrics.jsonl",
             "recipe.toml",

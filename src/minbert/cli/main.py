@@ -6,10 +6,12 @@ import typer
 
 from minbert import __version__
 from minbert.cli.compare import compare
+from minbert.cli.conflicts import conflicts
 from minbert.cli.demo import demo
 from minbert.cli.evaluate import evaluate
 from minbert.cli.init import init
 from minbert.cli.predict import predict
+from minbert.cli.report import report
 from minbert.cli.reproduce import reproduce
 from minbert.cli.train import train
 
@@ -38,5 +40,5 @@ def minbert(
     """Holds the options that belong to no command."""
 
 
-for command in (demo, init, train, evaluate, predict, compare, reproduce):
+for command in (demo, init, train, evaluate, predict, compare, conflicts, report, reproduce):
     app.command()(command)

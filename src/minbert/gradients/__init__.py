@@ -2,6 +2,7 @@
 
 from typing import Annotated
 
+from minbert.gradients.conflict import cosines, group_grams
 from minbert.gradients.merge import Merge
 from minbert.gradients.pcgrad import PCGrad
 from minbert.gradients.per_task import TaskGradients, add_gradients, summed
@@ -10,4 +11,14 @@ from minbert.values import Family
 
 AnyMerge = Annotated[Merge, Family(Sum, PCGrad)]
 
-__all__ = ["AnyMerge", "Merge", "PCGrad", "Sum", "TaskGradients", "add_gradients", "summed"]
+__all__ = [
+    "AnyMerge",
+    "Merge",
+    "PCGrad",
+    "Sum",
+    "TaskGradients",
+    "add_gradients",
+    "cosines",
+    "group_grams",
+    "summed",
+]

@@ -52,7 +52,7 @@ class TaskGradients:
         gram = torch.zeros(tasks, tasks, dtype=torch.float64)
         for i in range(tasks):
             for j in range(i + 1):
-                gram[i, j] = gram[j, i] = _dot(self.rows[i], self.rows[j])
+                gram[i, j] = gram[j, i] = dot(self.rows[i], self.rows[j])
         return gram.float()
 
     def put(self, weights: Weights) -> None:
@@ -67,7 +67,8 @@ class TaskGradients:
         self.rows = []
 
 
-def _dot(left: Row, right: Row) -> Tensor:
+def dot(left: Row, right: Row) -> Tensor:
+    """`g_i . g_j` over the parameters that both tasks use, in float64, on the CPU."""
     pairs = [(a, b) for a, b in zip(left, right, strict=True) if a is not None and b is not None]
     total = torch.zeros((), dtype=torch.float64)
     for a, b in pairs:

@@ -52,6 +52,7 @@ class Stage(Value):
         update: what is trained: `encoder`, `encoder[4:]`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
+        conflicts_every: every so many steps the tasks' gradients are compared and written down; 0: never.
     """
 
     tasks: Names = ()
@@ -69,6 +70,7 @@ class Stage(Value):
     update: Update = ("encoder", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
+    conflicts_every: Annotated[int, Field(ge=0)] = 0
 
     def trained(self, tasks: dict[str, Task]) -> list[str]:
         """The tasks that the stage trains, in the order of the recipe."""
@@ -98,14 +100,14 @@ class Stage(Value):
             ]
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
-        if not self.merge.plain and len(self.trained(tasks)) > 1 and reason:
-            found.append(
-                (
-                    "merge",
-                    f"expected steps with several tasks for {self.merge.kind!r}, found {reason}: with one task "
-                    "in a step it changes nothing; set batches_per_step to the number of tasks, mixture to round_robin",
-                )
-            )
+        alone = f"found {reason}: with one task in a step"
+        remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
+        several = len(self.trained(tasks)) > 1
+        if not self.merge.plain and several and reason:
+            expected = f"expected steps with several tasks for {self.merge.kind!r}"
+            found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
+        if self.conflicts_every and several and reason:
+            found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
         return found
 
 

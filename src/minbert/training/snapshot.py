@@ -26,6 +26,7 @@ class Place:
         counts: batches of this epoch, by task.
         best: the best select score so far, with its stage and epoch; empty: none yet.
         journal: bytes of metrics.jsonl that belong to the work that is done.
+        conflicts: the same of conflicts.jsonl.
     """
 
     stage: int = 0
@@ -35,6 +36,7 @@ class Place:
     counts: dict[str, int] = field(default_factory=dict)
     best: dict[str, Any] = field(default_factory=dict)
     journal: int = 0
+    conflicts: int = 0
 
 
 def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: AdamW | None, merge: Memory) -> None:

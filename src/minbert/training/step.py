@@ -15,6 +15,7 @@ from minbert.optimizer import AdamW
 from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
+from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
 
@@ -33,6 +34,7 @@ class Stepper:
         parts: the shared parameters and the heads' parameters that are trained.
         optimizer: over the same parameters.
         forward: outputs and targets of batches.
+        conflicts: where the tasks' gradients are compared and written down now and then; None: never.
     """
 
     def __init__(
@@ -44,10 +46,12 @@ class Stepper:
         parts: tuple[list[nn.Parameter], list[nn.Parameter]],
         optimizer: AdamW,
         forward: Forward,
+        conflicts: ConflictRecord | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
+        self.conflicts = conflicts
         self.trained = [*self.shared, *self.heads]
         self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
 
@@ -67,17 +71,22 @@ class Stepper:
         """
         rows = TaskGradients(self.shared)
         losses: list[tuple[str, float]] = []
-        by_task = [self._work(number, task, slots) for task in dict.fromkeys(slot.task for slot in slots)]
+        tasks = list(dict.fromkeys(slot.task for slot in slots))
+        by_task = [self._work(number, task, slots) for task in tasks]
+        due = self.conflicts is not None and self.conflicts.due(number)
+        apart = not self.stage.merge.plain or (due and len(tasks) > 1)
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
-        for work in [list(chain(*by_task))] if self.stage.merge.plain else by_task:
+        for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
                 parts = [self._loss(number, *one) for one in found]
                 torch.stack(parts).sum().backward()
                 losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
-            if not self.stage.merge.plain:
+            if apart:
                 rows.take()
-        add_gradients(self.trained if self.stage.merge.plain else self.heads)
-        if not self.stage.merge.plain:
+        add_gradients(self.heads if apart else self.trained)
+        if due and self.conflicts:
+            self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
+        if apart:
             rng = generator(self.seed, self.name, "merge", number)
             weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
             rows.put(weights)

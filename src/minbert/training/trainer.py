@@ -14,7 +14,9 @@ from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
 from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
-from minbert.runs import Run, whole_lines
+from minbert.runs import Run, Silent, whole_lines
+from minbert.training.conflicts import FILE as CONFLICTS
+from minbert.training.conflicts import ConflictRecord, layer_groups
 from minbert.training.evaluator import correlations, evaluate, means
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
@@ -71,6 +73,8 @@ class Trainer:
         if folder:
             self.place = load_place(folder, self.setup.model)
         self.metrics = self.run.journal("metrics.jsonl", self.place.journal)
+        recorded = any(stage.conflicts_every for stage in self.setup.recipe.stages.values())
+        self.conflicts = self.run.journal(CONFLICTS, self.place.conflicts) if recorded else Silent()
         self.times = self.run.journal("times.jsonl", whole_lines(self.run.folder / "times.jsonl"))
         self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
@@ -85,6 +89,7 @@ class Trainer:
                     self._save("best")
         finally:
             self.metrics.close()
+            self.conflicts.close()
             self.times.close()
 
     def _stage(self, name: str, stage: Stage, folder: Any) -> None:
@@ -103,7 +108,9 @@ class Trainer:
         live = Live(self.setup, losses, self._advance)
         forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward)
+        groups = layer_groups(self.setup.model.encoder, shared)
+        record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
+        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
         if folder:
             memory = load_memory(folder, self.setup.model, optimizer)
             stepper.merge_state = memory or stepper.merge_state
@@ -184,7 +191,7 @@ class Trainer:
     def _snapshot(self, stepper: Stepper) -> None:
         """Writes down where the run is."""
         begin = time.monotonic()
-        self.place.journal = self.metrics.size()
+        self.place.journal, self.place.conflicts = self.metrics.size(), self.conflicts.size()
         place, model = self.place, self.setup.model
         self.run.checkpoint(
             "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)

@@ -70,6 +70,8 @@ STAGE = [
     ("schedule = { kind = 'linear', warmup = 2 }", "schedule.warmup", "less than or equal to 1, found 2"),
     ("optimizer = { kind = 'adamw', betas = [0.9, 1.0] }", "optimizer.betas", "less than 1, found 1.0"),
     ('merge = "pcgrad"', "merge", "with one task in a step it changes nothing; set batches_per_step"),
+    ("conflicts_every = 10", "conflicts_every", "with one task in a step nothing conflicts; set batches_per_step"),
+    ("conflicts_every = -1", "conflicts_every", "greater than or equal to 0, found -1"),
 ]
 
 
