@@ -2,6 +2,7 @@
 
 import json
 import math
+import statistics
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from minbert.reporting.page.scores import tiles
 from minbert.reporting.page.section import Section
 from minbert.reporting.tables import number
 from minbert.runs import Run, read_lines
+from minbert.statistics.estimate import t_estimate
 
 FILE = "experiment.json"
 MEAN = "mean of dev"
@@ -82,16 +84,13 @@ def read_experiment(folder: Path) -> Experiment:
     return Experiment(name, arms, seeds, results, epochs, missing)
 
 
-def interval(values: list[float], level: float = 0.95) -> tuple[float, float]:
+def interval(values: list[float]) -> tuple[float, float]:
     """The mean and half the width of its t interval; NaN for one value."""
-    from scipy.stats import t
-
-    count = len(values)
-    mean = sum(values) / count
+    count, mean = len(values), statistics.fmean(values)
     if count < 2:
         return mean, math.nan
-    deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (count - 1))
-    return mean, float(t.ppf((1 + level) / 2, count - 1)) * deviation / math.sqrt(count)
+    estimate = t_estimate(mean, statistics.variance(values) / count, float(count - 1))
+    return mean, estimate.high - mean
 
 
 def experiment_page(found: Experiment) -> str:

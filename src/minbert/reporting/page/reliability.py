@@ -1,71 +1,15 @@
 """Whether a probability means what it says."""
 
-from dataclasses import dataclass
-
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
+import math
 
 from minbert.reporting.page.chart import Frame, frame, line, picture
 from minbert.reporting.page.html import Html, tag
 from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section, grid
 from minbert.training.answers import Answered
+from minbert.training.details import calibration, fit_rows
 
-BINS = 10
-Numbers = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Reliability:
-    """Confidence against accuracy, in bins of equal width.
-
-    Attributes:
-        confidence: the mean of each bin that holds rows.
-        accuracy: of each.
-        rows: in each.
-    """
-
-    confidence: Numbers
-    accuracy: Numbers
-    rows: npt.NDArray[np.int64]
-
-    @property
-    def error(self) -> float:
-        """The expected calibration error: `sum_b rows_b / rows |accuracy_b - confidence_b|`."""
-        return float((self.rows * np.abs(self.accuracy - self.confidence)).sum() / self.rows.sum())
-
-
-def reliability_of(logits: Numbers, labels: npt.NDArray[np.int64], temperature: float = 1.0) -> Reliability:
-    """The reliability of the most probable class.
-
-    Args:
-        logits: (rows, classes).
-        labels: (rows,).
-        temperature: that the logits are divided by.
-
-    Source: Guo et al. 2017, "On Calibration of Modern Neural Networks", equation 3.
-    """
-    scaled = torch.from_numpy(logits / temperature).softmax(1).numpy()
-    confidence, right = scaled.max(1), (scaled.argmax(1) == labels).astype(float)
-    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
-    rows = np.bincount(bins, minlength=BINS)
-    some = rows > 0
-    sums = [np.bincount(bins, weights, BINS)[some] / rows[some] for weights in (confidence, right)]
-    return Reliability(sums[0], sums[1], rows[some])
-
-
-def temperature_of(logits: Numbers, labels: npt.NDArray[np.int64]) -> float:
-    """The temperature under which the labels are most probable, from 1/20 to 20."""
-    from scipy.optimize import minimize_scalar
-
-    places = np.arange(len(labels))
-
-    def loss(power: float) -> float:
-        return float(-torch.from_numpy(logits / np.exp(power)).log_softmax(1).numpy()[places, labels].mean())
-
-    return float(np.exp(minimize_scalar(loss, bounds=(-3.0, 3.0), method="bounded").x))
+Bins = list[dict[str, float]]
 
 
 def reliability(made: Material) -> Section | None:
@@ -82,48 +26,36 @@ def reliability(made: Material) -> Section | None:
     return Section("Reliability", lead, (grid(*charts),))
 
 
-def _logits(found: Answered) -> tuple[Numbers, npt.NDArray[np.int64]]:
-    scores: Tensor = found.scores.double()
-    if scores.shape[1] == 1:
-        scores = torch.cat([torch.zeros_like(scores), scores], dim=1)
-    return scores.numpy(), found.labels.long().numpy()
-
-
 def _figure(name: str, splits: dict[str, Answered]) -> Html:
-    logits, labels = _logits(splits["dev"])
-    before = reliability_of(logits, labels)
-    told = f"ECE {before.error:.3f}"
-    if "select" in splits:
-        heat = temperature_of(*_logits(splits["select"]))
-        after = reliability_of(logits, labels, heat)
-        told += f"; {after.error:.3f} with temperature {heat:.2f}, fitted on the select split"
-    else:
-        after = None
-        told += "; no temperature: the recipe holds no select split out to fit one on"
+    dev = splits["dev"]
+    found = calibration(dev.scores.double().numpy(), dev.labels.long().numpy(), fit_rows(splits, same=True))
+    before, after = found["before"], found["after"]
+    heat = " and ".join(f"{temperature:.2f}" for temperature in found["temperature"])
+    told = f"ECE {before['ece_equal_width']:.3f}; {after['ece_equal_width']:.3f} with temperature {heat}, fitted on "
+    told += found["fitted_on"]
     made = frame((0.0, 1.0), (0.0, 1.0), width=300.0, height=270.0)
     marks = [made.axes("confidence", "accuracy"), line(made, [(0.0, 0.0), (1.0, 1.0)], 5, "thin")]
-    for colour, found in enumerate([before, after]):
-        if found is not None:
-            marks += _points(made, found, colour)
-    words = ["as it is", "with the temperature"] if after else []
+    for colour, state in enumerate((before, after)):
+        marks += _points(made, state["reliability"], colour)
+    words = ["as it is", "with the temperature"]
     key = [tag("li", tag("i", class_=f"k{i}"), word) for i, word in enumerate(words)]
     caption = tag("figcaption", tag("strong", name), f": {told}")
     chart = picture(f"Reliability of {name}", told, made.width, made.height, *marks)
     return tag("figure", caption, tag("ul", *key, class_="key"), chart)
 
 
-def _points(made: Frame, found: Reliability, colour: int) -> list[Html]:
-    points = list(zip(found.confidence.tolist(), found.accuracy.tolist(), strict=True))
-    largest = found.rows.max()
+def _points(made: Frame, bins: Bins, colour: int) -> list[Html]:
+    points = [(part["confidence"], part["right"]) for part in bins]
+    largest = max(part["rows"] for part in bins)
     sized = [
         tag(
             "circle",
-            tag("title", f"{n:,} rows: confidence {x:.2f}, accuracy {y:.2f}"),
+            tag("title", f"{part['rows']:,} rows: confidence {x:.2f}, right {y:.2f}"),
             cx=made.x(x),
             cy=made.y(y),
-            r=2.5 + 4.5 * float(np.sqrt(n / largest)),
+            r=2.5 + 4.5 * math.sqrt(part["rows"] / largest),
             class_=f"f{colour}",
         )
-        for (x, y), n in zip(points, found.rows.tolist(), strict=True)
+        for (x, y), part in zip(points, bins, strict=True)
     ]
     return [line(made, points, colour, "dashed" if colour else ""), *sized]
