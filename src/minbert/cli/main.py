@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from minbert import __version__
+from minbert.cli.ablate import ablate
 from minbert.cli.demo import demo
 from minbert.cli.evaluate import evaluate
 from minbert.cli.init import init
@@ -37,5 +38,5 @@ def minbert(
     """Holds the options that belong to no command."""
 
 
-for command in (demo, init, train, evaluate, predict, reproduce):
+for command in (demo, init, train, evaluate, predict, reproduce, ablate):
     app.command()(command)

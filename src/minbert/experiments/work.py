@@ -1,0 +1,163 @@
+"""Doing the runs of an experiment, beside other processes that do the same."""
+
+import json
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+from minbert.errors import MinbertError, StorageError
+from minbert.experiments.claims import Claim, claimed
+from minbert.experiments.folder import FAILED, Job
+from minbert.recipe import Recipe
+from minbert.runs import Run
+from minbert.storage import write_text
+from minbert.training import Interrupted, Listener, train
+
+Listen = Callable[[Job], AbstractContextManager[Listener]]
+"""Gives a listener for a run."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """What became of a run.
+
+    Attributes:
+        job: the run.
+        failure: why it failed; empty: it is finished.
+    """
+
+    job: Job
+    failure: str = ""
+
+
+class Taken(MinbertError):
+    """Another process has taken over the run, because this one was silent for too long."""
+
+
+class Guarded(Listener):
+    """A listener that ends the run once its claim is lost.
+
+    Args:
+        listener: who is told.
+        claim: on the run.
+    """
+
+    def __init__(self, listener: Listener, claim: Claim) -> None:
+        self.listener, self.claim = listener, claim
+
+    def begin(self, work: int, done: int = 0) -> None:
+        self.listener.begin(work, done)
+
+    def advance(self, work: int) -> None:
+        if self.claim.lost:
+            raise Taken("another process has taken over this run: nothing was heard of this one for too long")
+        self.listener.advance(work)
+
+    def doing(self, what: str) -> None:
+        self.listener.doing(what)
+
+    def say(self, line: str) -> None:
+        self.listener.say(line)
+
+
+def run_all(
+    jobs: Sequence[Job], listen: Listen, data: Path | None = None, *, device: str = "auto", retry: bool = False
+) -> Iterator[Attempt]:
+    """Does the runs that nobody has done, one after the other, each when the next result is asked for.
+
+    Several processes may do this with the same jobs: each run is done by one of them, and those of a process that died
+    are taken over, from where they were.
+
+    Args:
+        jobs: the runs, in order.
+        listen: gives the listener of a run.
+        data: where the recipes' files are; None: their own folder, then MINBERT_DATA.
+        device: `auto`, `cpu`, `cuda`, ...
+        retry: do runs again that failed before; each once.
+
+    Yields:
+        What became of a run that this process did.
+
+    Raises:
+        Interrupted: Ctrl-C; the run in hand can go on.
+        StorageError: a write failed.
+    """
+    tried: set[Path] = set()
+    while True:
+        # From the start each time: a process that died meanwhile may have left something behind us.
+        for job in jobs:
+            if job.folder in tried or not _open(job, retry):
+                continue
+            with claimed(job.folder.parent, job.folder.name) as claim:
+                # While the claim was made, another process may have ended its own.
+                if claim and _open(job, retry):
+                    tried.add(job.folder)
+                    attempt = run_one(job, claim, listen, _alike(job, jobs), data, device)
+                if claim:
+                    claim.done = Run(job.folder).finished
+            if job.folder in tried:
+                break
+        else:
+            return
+        yield attempt
+
+
+def _open(job: Job, retry: bool) -> bool:
+    """Whether a run is to be done, by whomever."""
+    return not Run(job.folder).finished and (retry or not (job.folder / FAILED).is_file())
+
+
+def run_one(
+    job: Job, claim: Claim, listen: Listen, alike: Path | None = None, data: Path | None = None, device: str = "auto"
+) -> Attempt:
+    """Does one run under a claim, from where it is; a failure is written into its folder.
+
+    Args:
+        job: the run.
+        claim: on it.
+        listen: gives its listener.
+        alike: a run whose floors are the same.
+        data: where the recipe's files are.
+        device: `auto`, `cpu`, `cuda`, ...
+
+    Raises:
+        Interrupted: Ctrl-C.
+        StorageError: a write failed.
+    """
+    (job.folder / FAILED).unlink(missing_ok=True)
+    try:
+        with listen(job) as listener:
+            train(
+                job.recipe,
+                job.folder,
+                data,
+                device=device,
+                resume=True,
+                listener=Guarded(listener, claim),
+                floors_of=alike,
+            )
+    except (Interrupted, StorageError):
+        raise
+    except Taken as fault:
+        return Attempt(job, str(fault))
+    except Exception as fault:
+        # Whatever it is, the other runs are worth having; a fault of the program itself is kept whole.
+        own = isinstance(fault, MinbertError)
+        failure = {"error": type(fault).__name__, "message": str(fault)}
+        trace = {} if own else {"traceback": traceback.format_exc()}
+        write_text(job.folder / FAILED, json.dumps({**failure, **trace}, indent=2) + "\n")
+        return Attempt(job, str(fault) if own else f"{type(fault).__name__}: {fault}")
+    return Attempt(job)
+
+
+def _alike(job: Job, jobs: Sequence[Job]) -> Path | None:
+    """A run with the same floors, already worked out."""
+    same = (other.folder for other in jobs if other is not job and _seen(other.recipe) == _seen(job.recipe))
+    return next((folder for folder in same if (folder / "floors.json").is_file()), None)
+
+
+def _seen(recipe: Recipe) -> tuple[object, ...]:
+    """All that floors depend on."""
+    return recipe.seed, recipe.precision, recipe.encoder, recipe.tasks, recipe.select.on, recipe.folder

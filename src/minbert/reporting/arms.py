@@ -1,0 +1,41 @@
+"""Tables of an experiment while it runs."""
+
+from statistics import fmean
+
+from rich.table import Table
+
+from minbert.reporting.tables import number, table
+
+WIDE = 8
+"""With more seeds than this there is a mean only."""
+
+Cell = tuple[str, float | None]
+"""The state of a run, and its raw mean if it has one."""
+
+
+def arms_table(cells: dict[str, dict[int, Cell]]) -> Table:
+    """The raw mean of dev of every run, or how far it is.
+
+    Args:
+        cells: by arm and seed.
+    """
+    seeds = list(next(iter(cells.values())))
+    shown = seeds if len(seeds) <= WIDE else []
+    rows = []
+    for arm, found in cells.items():
+        scores = [raw for _, raw in found.values() if raw is not None]
+        done = sum(state == "done" for state, _ in found.values())
+        mean = number(fmean(scores)) if scores else "-"
+        rows.append([arm, *(_cell(found[seed]) for seed in shown), mean, f"{done}/{len(found)}"])
+    return table("raw mean of dev", ["arm", *(f"seed {seed}" for seed in shown), "mean", "done"], rows)
+
+
+def _cell(cell: Cell) -> str:
+    state, raw = cell
+    return "-" if state == "new" else number(raw) if state == "done" else state
+
+
+def plan_table(rows: list[tuple[str, int, int, int, str]]) -> Table:
+    """What is left of an experiment: by arm the runs that are done, that failed, that are left, and the time of one."""
+    lines = [[arm, f"{done}", f"{failed}", f"{left}", time] for arm, done, failed, left, time in rows]
+    return table("", ["arm", "done", "failed", "left", "time a run"], lines)
