@@ -1,19 +1,16 @@
 """`minbert ablate`."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from minbert.cli.errors import told
+from minbert.cli.jobs import do_jobs, end, left_seconds, seconds_by_arm
 from minbert.cli.train import DATA, DEVICE
 
 if TYPE_CHECKING:
-    from minbert.experiments import Attempt, Job
-    from minbert.training import Listener
+    from minbert.experiments import Given, Job
 
 
 @told
@@ -34,80 +31,26 @@ def ablate(
     Example: minbert ablate surgery.toml --dry-run
     """
     from minbert.cli.screen import console
-    from minbert.experiments import check_inputs, check_place, jobs_of, read_experiment, run_all, settle
-    from minbert.training import Interrupted
+    from minbert.experiments import Given, check_inputs, check_jobs, check_place, jobs_of, read_experiment, settle
 
     found = read_experiment(experiment)
     folder = run or Path("runs") / found.name
     check_place(found, folder)
     jobs = jobs_of(found, folder)
+    check_jobs(jobs)
     if status:
         show_arms(jobs)
         return
-    check_inputs(found.recipes.values(), data)
+    given = Given(data, device)
+    check_inputs(found.recipes.values(), given)
     if dry:
-        show_plan(jobs, data, device)
+        show_plan(jobs, given)
         return
     settle(found, folder)
-    failures = []
-    try:
-        for attempt in run_all(jobs, lambda job: heard(job, jobs), data, device=device, retry=retry):
-            if attempt.failure:
-                failures.append(attempt)
-                console.print(f"{attempt.job.name} failed: {attempt.failure}", markup=False)
-    except (Interrupted, KeyboardInterrupt):
-        done = sum(job.state == "done" for job in jobs)
-        raise Interrupted(f"stopped, {done} of {len(jobs)} runs done; the same command goes on") from None
+    failures = do_jobs(jobs, given, retry)
     show_arms(jobs)
     console.print(f"the runs are in {folder}; more: minbert compare {folder}", markup=False)
-    end(jobs, failures)
-
-
-def end(jobs: "list[Job]", failures: "list[Attempt]") -> None:
-    """Says what is not done and why; exit status 1 if a run has failed."""
-    from minbert.cli.screen import console
-
-    elsewhere = [job.name for job in jobs if job.state == "running"]
-    if elsewhere:
-        console.print(f"other processes work on {', '.join(elsewhere)}", markup=False)
-    failed: dict[tuple[str, str], list[str]] = {}
-    for job in jobs:
-        if job.state == "failed":
-            failed.setdefault((job.arm, job.failure), []).append(str(job.seed))
-    for (arm, failure), seeds in failed.items():
-        console.print(f"failed: {arm}, seed {', '.join(seeds)}: {failure}", markup=False)
-    if failed:
-        console.print("the same command with --retry does failed runs again")
-    if failed or failures:
-        raise typer.Exit(1)
-
-
-@contextmanager
-def heard(job: "Job", jobs: "list[Job]") -> "Iterator[Listener]":
-    """Says which run of how many begins and how long all will take; then a bar."""
-    from minbert.cli.screen import Bar, console, duration
-
-    states = [other.state for other in jobs]
-    ended = states.count("done") + states.count("failed")
-    seconds = left_seconds([other for other in jobs if other.state not in ("done", "failed")], seconds_by_arm(jobs))
-    left = f"; about {duration(seconds)} for all that is left" if seconds else ""
-    console.print(f"{job.name} ({ended} of {len(jobs)} runs done{left})", markup=False)
-    with Bar() as bar:
-        yield bar
-
-
-def seconds_by_arm(jobs: "list[Job]") -> dict[str, float]:
-    """The mean time of the finished runs of each arm that has some."""
-    found: dict[str, list[float]] = {}
-    for job in jobs:
-        if job.seconds is not None:
-            found.setdefault(job.arm, []).append(job.seconds)
-    return {arm: fmean(times) for arm, times in found.items()}
-
-
-def left_seconds(left: "list[Job]", by_arm: dict[str, float]) -> float:
-    """The time of some runs; an arm without a time is taken as the mean of the others."""
-    return sum(by_arm.get(job.arm, fmean(by_arm.values())) for job in left) if by_arm else 0.0
+    end(jobs, failures, "the same command with --retry")
 
 
 def show_arms(jobs: "list[Job]") -> None:
@@ -121,7 +64,7 @@ def show_arms(jobs: "list[Job]") -> None:
     console.print(arms_table(cells))
 
 
-def show_plan(jobs: "list[Job]", data: Path | None, device: str) -> None:
+def show_plan(jobs: "list[Job]", given: "Given") -> None:
     """Prints how many runs there are, how many are left, and how long they take."""
     from minbert.cli.screen import console, duration
     from minbert.reporting.arms import plan_table
@@ -133,7 +76,7 @@ def show_plan(jobs: "list[Job]", data: Path | None, device: str) -> None:
         if arm not in seconds:
             first = next(job for job in jobs if job.arm == arm)
             with console.status(f"arm {number} of {len(arms)}: reading, tokenizing, timing five steps of {arm} ..."):
-                seconds[arm] = float(dry_run(set_up(first.recipe, data, device))["seconds"])
+                seconds[arm] = float(dry_run(set_up(first.recipe, given.data, given.device))["seconds"])
     rows = []
     for arm in arms:
         states = [job.state for job in jobs if job.arm == arm]

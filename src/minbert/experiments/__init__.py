@@ -2,8 +2,8 @@
 
 from minbert.experiments.claims import Claim, claimed
 from minbert.experiments.experiment import Experiment, read_experiment
-from minbert.experiments.folder import Job, check_place, jobs_of, settle
-from minbert.experiments.inputs import check_inputs
+from minbert.experiments.folder import Job, check_jobs, check_place, jobs_of, settle
+from minbert.experiments.inputs import Given, check_inputs
 from minbert.experiments.seeds import parse_seeds
 from minbert.experiments.work import Attempt, run_all, run_one
 
@@ -11,8 +11,10 @@ __all__ = [
     "Attempt",
     "Claim",
     "Experiment",
+    "Given",
     "Job",
     "check_inputs",
+    "check_jobs",
     "check_place",
     "claimed",
     "jobs_of",

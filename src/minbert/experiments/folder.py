@@ -9,6 +9,7 @@ runs/surgery/
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +20,7 @@ from minbert.experiments.experiment import Experiment
 from minbert.recipe import Recipe
 from minbert.runs import Run, read_lines
 from minbert.storage import write_text
+from minbert.training.train import check_folder, same_recipe
 
 RECORD, FAILED = "experiment.json", "failed.json"
 
@@ -83,6 +85,26 @@ def jobs_of(experiment: Experiment, folder: Path) -> list[Job]:
         for seed in experiment.spec.seeds
         for arm in experiment.spec.arms
     ]
+
+
+def check_jobs(jobs: Sequence[Job]) -> None:
+    """Whether each folder is new, or holds this very run.
+
+    Raises:
+        RunError: names every folder that holds something else.
+    """
+    faults: list[str] = []
+    for job in jobs:
+        run = Run(job.folder)
+        if run.begun and same_recipe(run, job.recipe):
+            continue
+        try:
+            if run.begun or not (job.folder / FAILED).is_file():
+                check_folder(run, job.recipe, resume=True)
+        except RunError as fault:
+            faults += fault.faults
+    if faults:
+        raise RunError(faults)
 
 
 def check_place(experiment: Experiment, folder: Path) -> None:

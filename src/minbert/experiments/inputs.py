@@ -1,6 +1,7 @@
-"""What can be told of data and weights before the first run: whether they are there."""
+"""What runs are given besides their recipes; and what can be told of it before the first: whether it is there."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 from minbert.encoder import resolve
@@ -9,19 +10,35 @@ from minbert.recipe import Recipe
 from minbert.training.setup import finder
 
 
-def check_inputs(recipes: Iterable[Recipe], data: Path | None = None) -> None:
+@dataclass(frozen=True)
+class Given:
+    """What every run is given besides its recipe.
+
+    Attributes:
+        data: where the recipes' files are; None: their own folder, then MINBERT_DATA.
+        device: `auto`, `cpu`, `cuda`, ...
+        skip_bad: where rejected rows are written; None: a bad row is an error.
+    """
+
+    data: Path | None = None
+    device: str = "auto"
+    skip_bad: Path | None = None
+
+
+def check_inputs(recipes: Iterable[Recipe], given: Given) -> None:
     """Looks for the files and encoders that some recipes name.
 
     Args:
         recipes: of the arms.
-        data: where their files are; None: their own folder, then MINBERT_DATA.
+        given: where their files are.
 
     Raises:
         DataError: names all that is missing, once.
     """
     faults: dict[str, None] = {}
+    recipes = list(recipes)
     for recipe in recipes:
-        find = finder(recipe, data)
+        find = finder(recipe, given.data)
         for task in recipe.tasks.values():
             dev = task.dev if isinstance(task.dev, tuple) else ()
             for name in (*task.train, *dev, *task.test):

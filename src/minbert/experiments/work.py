@@ -1,15 +1,17 @@
 """Doing the runs of an experiment, beside other processes that do the same."""
 
 import json
+import os
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
-from minbert.errors import MinbertError, StorageError
+from minbert.errors import MinbertError, RunError, StorageError
 from minbert.experiments.claims import Claim, claimed
 from minbert.experiments.folder import FAILED, Job
+from minbert.experiments.inputs import Given
 from minbert.recipe import Recipe
 from minbert.runs import Run
 from minbert.storage import write_text
@@ -62,9 +64,7 @@ class Guarded(Listener):
         self.listener.say(line)
 
 
-def run_all(
-    jobs: Sequence[Job], listen: Listen, data: Path | None = None, *, device: str = "auto", retry: bool = False
-) -> Iterator[Attempt]:
+def run_all(jobs: Sequence[Job], listen: Listen, given: Given, *, retry: bool = False) -> Iterator[Attempt]:
     """Does the runs that nobody has done, one after the other, each when the next result is asked for.
 
     Several processes may do this with the same jobs: each run is done by one of them, and those of a process that died
@@ -73,8 +73,7 @@ def run_all(
     Args:
         jobs: the runs, in order.
         listen: gives the listener of a run.
-        data: where the recipes' files are; None: their own folder, then MINBERT_DATA.
-        device: `auto`, `cpu`, `cuda`, ...
+        given: what each run is given besides.
         retry: do runs again that failed before; each once.
 
     Yields:
@@ -82,8 +81,11 @@ def run_all(
 
     Raises:
         Interrupted: Ctrl-C; the run in hand can go on.
+        RunError: this is one of several processes of torchrun.
         StorageError: a write failed.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RunError("expected one process, found several of torchrun; start this command several times instead")
     tried: set[Path] = set()
     while True:
         # From the start each time: a process that died meanwhile may have left something behind us.
@@ -94,7 +96,7 @@ def run_all(
                 # While the claim was made, another process may have ended its own.
                 if claim and _open(job, retry):
                     tried.add(job.folder)
-                    attempt = run_one(job, claim, listen, _alike(job, jobs), data, device)
+                    attempt = run_one(job, claim, listen, given, _alike(job, jobs))
                 if claim:
                     claim.done = Run(job.folder).finished
             if job.folder in tried:
@@ -109,18 +111,15 @@ def _open(job: Job, retry: bool) -> bool:
     return not Run(job.folder).finished and (retry or not (job.folder / FAILED).is_file())
 
 
-def run_one(
-    job: Job, claim: Claim, listen: Listen, alike: Path | None = None, data: Path | None = None, device: str = "auto"
-) -> Attempt:
+def run_one(job: Job, claim: Claim, listen: Listen, given: Given, alike: Path | None = None) -> Attempt:
     """Does one run under a claim, from where it is; a failure is written into its folder.
 
     Args:
         job: the run.
         claim: on it.
         listen: gives its listener.
+        given: what it is given besides its recipe.
         alike: a run whose floors are the same.
-        data: where the recipe's files are.
-        device: `auto`, `cpu`, `cuda`, ...
 
     Raises:
         Interrupted: Ctrl-C.
@@ -132,10 +131,11 @@ def run_one(
             train(
                 job.recipe,
                 job.folder,
-                data,
-                device=device,
+                given.data,
+                device=given.device,
                 resume=True,
                 listener=Guarded(listener, claim),
+                skip_bad=given.skip_bad,
                 floors_of=alike,
             )
     except (Interrupted, StorageError):

@@ -1,10 +1,10 @@
 """Tables of an experiment while it runs."""
 
-from statistics import fmean
+from statistics import fmean, stdev
 
 from rich.table import Table
 
-from minbert.reporting.tables import number, table
+from minbert.reporting.tables import Result, number, table
 
 WIDE = 8
 """With more seeds than this there is a mean only."""
@@ -33,6 +33,34 @@ def arms_table(cells: dict[str, dict[int, Cell]]) -> Table:
 def _cell(cell: Cell) -> str:
     state, raw = cell
     return "-" if state == "new" else number(raw) if state == "done" else state
+
+
+def seeds_table(results: dict[int, Result]) -> Table:
+    """Mean and standard deviation of dev over seeds, for each task and the raw mean.
+
+    Args:
+        results: final tables, by seed.
+    """
+    seeds = sorted(results)
+    first = results[seeds[0]]
+    found = {
+        f"{name} {task['metric']}": [results[seed]["tasks"][name]["dev"].get(task["metric"]) for seed in seeds]
+        for name, task in first["tasks"].items()
+    }
+    if "raw" in first:
+        found["raw mean"] = [results[seed].get("raw") for seed in seeds]
+    rows = []
+    for name, given in found.items():
+        scores = [score for score in given if score is not None]
+        cells = map(number, given) if len(seeds) <= WIDE else ()
+        rows.append([name, *cells, number(fmean(scores)) if scores else "-", number(_deviation(scores))])
+    shown = [f"seed {seed}" for seed in seeds] if len(seeds) <= WIDE else []
+    return table("dev", ["", *shown, "mean", "sd"], rows)
+
+
+def _deviation(scores: list[float]) -> float | None:
+    """The standard deviation of a sample; None for one score."""
+    return stdev(scores) if len(scores) > 1 else None
 
 
 def plan_table(rows: list[tuple[str, int, int, int, str]]) -> Table:

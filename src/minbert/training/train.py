@@ -134,6 +134,11 @@ def with_merge(recipe: Recipe, merge: Merge) -> Recipe:
     return changed
 
 
+def same_recipe(run: Run, recipe: Recipe) -> bool:
+    """Whether the run that has begun here is of this recipe."""
+    return (run.folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
+
+
 def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
     """Whether the run may be written here.
 
@@ -148,8 +153,7 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
         if folder.is_dir() and any(path.name != ".lock" and not HALF.fullmatch(path.name) for path in folder.iterdir()):
             raise RunError(f"{folder}: expected an empty or new folder, found other files; choose another --run")
         return
-    same = (folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
-    if not same:
+    if not same_recipe(run, recipe):
         raise RunError(f"{folder}: holds a run of another recipe; choose another --run, or remove the folder")
     if run.finished:
         raise RunError(
