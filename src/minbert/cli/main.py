@@ -12,6 +12,7 @@ from minbert.cli.init import init
 from minbert.cli.predict import predict
 from minbert.cli.reproduce import reproduce
 from minbert.cli.train import train
+from minbert.cli.tune import tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -38,5 +39,5 @@ def minbert(
     """Holds the options that belong to no command."""
 
 
-for command in (demo, init, train, evaluate, predict, reproduce, ablate):
+for command in (demo, init, train, evaluate, predict, reproduce, ablate, tune):
     app.command()(command)

@@ -75,6 +75,7 @@ def read_experiment(path: Path) -> Experiment:
     faults = [placed([(Layer(path), text)], at, said) for at, said in _misfits(spec)]
     base = find_named(path, text, "base", spec.base)
     plain, layers = read_extended(base)
+    plain.pop("tune", None)
     recipes: dict[str, Recipe] = {}
     said: dict[str, list[str]] = {}
     for arm, own in spec.arms.items():

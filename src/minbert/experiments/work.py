@@ -12,6 +12,7 @@ from minbert.errors import MinbertError, RunError, StorageError
 from minbert.experiments.claims import Claim, claimed
 from minbert.experiments.folder import FAILED, Job
 from minbert.experiments.inputs import Given
+from minbert.experiments.relay import Relay
 from minbert.recipe import Recipe
 from minbert.runs import Run
 from minbert.storage import write_text
@@ -38,30 +39,10 @@ class Taken(MinbertError):
     """Another process has taken over the run, because this one was silent for too long."""
 
 
-class Guarded(Listener):
-    """A listener that ends the run once its claim is lost.
-
-    Args:
-        listener: who is told.
-        claim: on the run.
-    """
-
-    def __init__(self, listener: Listener, claim: Claim) -> None:
-        self.listener, self.claim = listener, claim
-
-    def begin(self, work: int, done: int = 0) -> None:
-        self.listener.begin(work, done)
-
-    def advance(self, work: int) -> None:
-        if self.claim.lost:
-            raise Taken("another process has taken over this run: nothing was heard of this one for too long")
-        self.listener.advance(work)
-
-    def doing(self, what: str) -> None:
-        self.listener.doing(what)
-
-    def say(self, line: str) -> None:
-        self.listener.say(line)
+def _guard(claim: Claim) -> None:
+    """Ends a run whose claim is lost."""
+    if claim.lost:
+        raise Taken("another process has taken over this run: nothing was heard of this one for too long")
 
 
 def run_all(jobs: Sequence[Job], listen: Listen, given: Given, *, retry: bool = False) -> Iterator[Attempt]:
@@ -134,7 +115,7 @@ def run_one(job: Job, claim: Claim, listen: Listen, given: Given, alike: Path | 
                 given.data,
                 device=given.device,
                 resume=True,
-                listener=Guarded(listener, claim),
+                listener=Relay(listener, on_advance=lambda: _guard(claim)),
                 skip_bad=given.skip_bad,
                 floors_of=alike,
             )

@@ -86,6 +86,8 @@ class Recipe(Value):
         table, layers = read_extended(path)
         for assignment in sets:
             merge_tables(table, parse_set(assignment))
+        # What may vary is for `minbert tune`; a run is one choice.
+        table.pop("tune", None)
         return cls.check(table, path.parent, layers)
 
     @classmethod

@@ -30,6 +30,22 @@ def arms_table(cells: dict[str, dict[int, Cell]]) -> Table:
     return table("raw mean of dev", ["arm", *(f"seed {seed}" for seed in shown), "mean", "done"], rows)
 
 
+def trials_table(names: list[str], rows: list[tuple[int, str, tuple[float, ...], str]]) -> Table:
+    """Trials of a search.
+
+    Args:
+        names: of the objectives.
+        rows: number, state, scores (none if it was not finished) and settings of each.
+    """
+    cells = []
+    for trial, state, scores, settings in rows:
+        shown = list(map(number, scores)) or [state, *[""] * (len(names) - 1)]
+        cells.append([str(trial), *shown, settings])
+    made = table("", ["trial", *names, "settings"], cells)
+    made.columns[-1].justify = "left"
+    return made
+
+
 def _cell(cell: Cell) -> str:
     state, raw = cell
     return "-" if state == "new" else number(raw) if state == "done" else state
