@@ -68,25 +68,44 @@ def show_plan(jobs: "list[Job]", given: "Given") -> None:
     """Prints how many runs there are, how many are left, and how long they take."""
     from minbert.cli.screen import console, duration
     from minbert.reporting.arms import plan_table
+
+    seconds = seconds_by_arm(jobs)
+    time_arms([job for job in jobs if job.arm not in seconds], given, seconds)
+    rows = []
+    for arm in dict.fromkeys(job.arm for job in jobs):
+        states = [job.state for job in jobs if job.arm == arm]
+        done, failed = states.count("done"), states.count("failed")
+        took = duration(seconds[arm]) if arm in seconds else "-"
+        rows.append((arm, done, failed, len(states) - done - failed, took))
+    console.print(plan_table(rows))
+    left = [job for job in jobs if job.state not in ("done", "failed")]
+    console.print(
+        f"{len(jobs)} runs, {sum(row[1] for row in rows)} done; about {duration(left_seconds(left, seconds))} for the "
+        f"{len(left)} left (one process on this machine; floors and final tables apart)",
+        markup=False,
+    )
+
+
+def time_arms(jobs: "list[Job]", given: "Given", seconds: dict[str, float]) -> None:
+    """Times five steps of the first run of each arm; an arm that fails in them is named, and has no time.
+
+    Raises:
+        DataError: the faults of all arms' data, at once.
+    """
+    from minbert.cli.screen import console
+    from minbert.errors import DataError, InputError, TrainingError
     from minbert.training.dry_run import dry_run
     from minbert.training.setup import set_up
 
-    seconds, arms = seconds_by_arm(jobs), list(dict.fromkeys(job.arm for job in jobs))
-    for number, arm in enumerate(arms, 1):
-        if arm not in seconds:
-            first = next(job for job in jobs if job.arm == arm)
-            with console.status(f"arm {number} of {len(arms)}: reading, tokenizing, timing five steps of {arm} ..."):
-                seconds[arm] = float(dry_run(set_up(first.recipe, given.data, given.device))["seconds"])
-    rows = []
-    for arm in arms:
-        states = [job.state for job in jobs if job.arm == arm]
-        done, failed = states.count("done"), states.count("failed")
-        rows.append((arm, done, failed, len(states) - done - failed, duration(seconds[arm])))
-    console.print(plan_table(rows))
-    left = [job for job in jobs if job.state not in ("done", "failed")]
-    done = sum(row[1] for row in rows)
-    console.print(
-        f"{len(jobs)} runs, {done} done; about {duration(left_seconds(left, seconds))} for the {len(left)} left "
-        "(one process on this machine; floors and final tables apart)",
-        markup=False,
-    )
+    arms = {job.arm: job for job in reversed(jobs)}
+    faults: dict[str, None] = {}
+    for number, (arm, job) in enumerate(reversed(arms.items()), 1):
+        with console.status(f"arm {number} of {len(arms)}: reading, tokenizing, timing five steps of {arm} ..."):
+            try:
+                seconds[arm] = float(dry_run(set_up(job.recipe, given.data, given.device))["seconds"])
+            except InputError as fault:
+                faults.update(dict.fromkeys(fault.faults))
+            except TrainingError as fault:
+                console.print(f"arm {arm}: {fault}", markup=False)
+    if faults:
+        raise DataError(list(faults))

@@ -41,12 +41,13 @@ def end(jobs: "list[Job]", failures: "list[Attempt]", remedy: str) -> None:
     elsewhere = [job.name for job in jobs if job.state == "running"]
     if elsewhere:
         console.print(f"other processes work on {', '.join(elsewhere)}", markup=False)
-    failed: dict[tuple[str, str], list[str]] = {}
+    failed: dict[str, list[Job]] = {}
     for job in jobs:
         if job.state == "failed":
-            failed.setdefault((job.arm, job.failure), []).append(str(job.seed))
-    for (arm, failure), seeds in failed.items():
-        console.print(f"failed: {arm}, seed {', '.join(seeds)}: {failure}", markup=False)
+            failed.setdefault(job.arm, []).append(job)
+    for arm, runs in failed.items():
+        seeds = ", ".join(str(job.seed) for job in runs)
+        console.print(f"failed: {arm}, seed {seeds}: {runs[0].failure}", markup=False)
     if failed:
         console.print(f"{remedy} does failed runs again")
     if failed or failures:

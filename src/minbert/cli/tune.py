@@ -117,8 +117,8 @@ def show_search(search: "Search", given: "Given", fresh: int) -> None:
         console.print(seeds_table(results))
         again = fmean(result["best"]["select_score"] for result in results.values())
         console.print(
-            f"select score: {again:.3f} with fresh seeds, which hold out other rows; in the search, where it was the best "
-            f"of {len(listed)} and so is too high on average: {said(search, chosen)}",
+            f"select score: {again:.3f} with fresh seeds, which hold out other rows; in the search, "
+            f"where it was the best of {len(listed)} and so is too high on average: {said(search, chosen)}",
             markup=False,
         )
     console.print(f"the recipe is {file}", markup=False)

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 FIXED = {
     "seed": "a search compares settings with one seed",
     "select": "scores are comparable only on the same rows",
-    "tune": "ranges do not vary",
 }
 """What is not to be tuned, and why."""
 
@@ -204,17 +203,18 @@ def _gather(table: Table, above: str, ranges: dict[str, Range]) -> list[tuple[st
         path = f"{above}.{key}" if above else key
         kind: type[Numbers] | type[Choices] = Choices if isinstance(found, list) else Numbers
         given = {"options": found} if isinstance(found, list) else found
-        if path in FIXED:
-            faults.append((path, f"expected another path; {FIXED[path]}"))
+        top, inner = path.split(".")[0], isinstance(found, dict) and not {"low", "high"} & found.keys()
+        if top in FIXED and not inner:
+            faults.append((path, f"expected another path; {FIXED[top]}"))
         elif not isinstance(given, dict):
             faults.append((path, f"expected {{ low = ..., high = ... }} or a list of choices, found {found!r:.60}"))
-        elif kind is Choices or {"low", "high"} & given.keys():
+        elif inner:
+            faults += _gather(given, path, ranges)
+        else:
             try:
                 ranges[path] = kind.model_validate(given)
             except ValidationError as fault:
                 faults += [(path, said) for _, said in said_of(fault, given, kind)]
-        else:
-            faults += _gather(given, path, ranges)
     return faults
 
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
+
 from minbert.errors import MinbertError, MissingExtra, RecipeError, RunError, TrainingError
 from minbert.experiments.inputs import Given
 from minbert.experiments.ranges import Setting, Space
@@ -71,6 +73,8 @@ class Search:
                 "select.on: expected a share of train to choose the settings on, found dev: scores on dev would be "
                 "those of the luckiest trial; do: --set select.on=0.1"
             )
+        if not space.recipe.stages:
+            raise RecipeError("stages: expected stages to tune, found none")
         try:
             import optuna
             import optuna.storages.journal
@@ -189,7 +193,7 @@ class Search:
             study.tell(trial, self._scores(folder))
         except Pruned:
             study.tell(trial, state=state.PRUNED)
-        except (RecipeError, TrainingError) as fault:
+        except (RecipeError, TrainingError, torch.OutOfMemoryError) as fault:
             trial.set_user_attr("failure", str(fault))
             # The search keeps away from settings that were pruned; of those that failed it would learn nothing.
             study.tell(trial, state=state.PRUNED if len(self.objectives) == 1 else state.FAIL)
