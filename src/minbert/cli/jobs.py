@@ -59,11 +59,10 @@ def heard(job: "Job", jobs: "list[Job]") -> "Iterator[Listener]":
     """Says which run of how many begins and how long all will take; then a bar."""
     from minbert.cli.screen import Bar, console, duration
 
-    states = [other.state for other in jobs]
-    ended = states.count("done") + states.count("failed")
+    done = sum(other.state == "done" for other in jobs)
     seconds = left_seconds([other for other in jobs if other.state not in ("done", "failed")], seconds_by_arm(jobs))
     left = f"; about {duration(seconds)} for all that is left" if seconds else ""
-    console.print(f"{job.name} ({ended} of {len(jobs)} runs done{left})", markup=False)
+    console.print(f"{job.name} ({done} of {len(jobs)} runs done{left})", markup=False)
     with Bar() as bar:
         yield bar
 
