@@ -78,4 +78,4 @@ def seconds_by_arm(jobs: "list[Job]") -> dict[str, float]:
 
 def left_seconds(left: "list[Job]", by_arm: dict[str, float]) -> float:
     """The time of some runs; an arm without a time is taken as the mean of the others."""
-    return sum(by_arm.get(job.arm, fmean(by_arm.values())) for job in left) if by_arm else 0.0
+    return sum((by_arm.get(job.arm, fmean(by_arm.values())) for job in left), 0.0) if by_arm else 0.0

@@ -102,6 +102,8 @@ def show_search(search: "Search", given: "Given", fresh: int) -> None:
     listed = [*best, *sorted(others, key=lambda trial: -sum(trial.scores))]
     rows = [(trial.number, trial.state, trial.scores, shown(trial.settings)) for trial in listed[:SHOWN]]
     console.print(trials_table(list(search.objectives), rows))
+    if len(listed) > SHOWN:
+        console.print(f"and {len(listed) - SHOWN} more; all are in {search.folder}", markup=False)
     if len(search.objectives) > 1:
         console.print(f"no other trial is better in every task than the first {len(best)}; the best mean comes first")
     chosen = best[0]

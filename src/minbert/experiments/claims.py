@@ -12,7 +12,7 @@ import re
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -46,19 +46,17 @@ class Claim:
     def _beat(self) -> None:
         """Touches the file; and notices if this process slept for so long that another one took over."""
         while not self._end.wait(BEAT_SECONDS):
-            try:
+            # A shared folder may be out of reach for a while; then nobody else can claim there either.
+            with suppress(OSError):
                 os.utime(self.path)
-            except OSError:
-                self.lost = True
-            self.lost = self.lost or _number(latest(*_parts(self.path))) > _number(self.path)
+                self.lost = _number(latest(*_parts(self.path))) > _number(self.path)
 
     def release(self) -> None:
         """Gives it back."""
         self._end.set()
         self._thread.join()
         if self.done:
-            folder, name = _parts(self.path)
-            for path in folder.glob(f".{name}.claim-*"):
+            for path in _claims(*_parts(self.path)):
                 path.unlink(missing_ok=True)
         elif not self.lost:
             write_text(self.path, json.dumps({"released": True}) + "\n")
@@ -89,8 +87,7 @@ def claimed(folder: Path, name: str) -> Iterator[Claim | None]:
 
 def latest(folder: Path, name: str) -> Path | None:
     """The claim that counts."""
-    files = [path for path in folder.glob(f".{name}.claim-*") if path.suffix and _number(path)]
-    return max(files, key=_number, default=None)
+    return max(_claims(folder, name), key=_number, default=None)
 
 
 def holder(claim: Path) -> str:
@@ -155,6 +152,12 @@ def _age(path: Path) -> float:
         return now - path.stat().st_mtime
     except FileNotFoundError:
         return time.time()
+
+
+def _claims(folder: Path, name: str) -> list[Path]:
+    """All claims on a piece of work, those that count no more among them."""
+    files = folder.iterdir() if folder.is_dir() else ()
+    return [path for path in files if path.name.startswith(f".{name}.claim-") and _number(path)]
 
 
 def _parts(claim: Path) -> tuple[Path, str]:

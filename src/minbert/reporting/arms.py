@@ -6,7 +6,7 @@ from rich.table import Table
 
 from minbert.reporting.tables import Result, number, table
 
-WIDE = 8
+WIDE = 6
 """With more seeds than this there is a mean only."""
 
 Cell = tuple[str, float | None]
@@ -27,7 +27,7 @@ def arms_table(cells: dict[str, dict[int, Cell]]) -> Table:
         done = sum(state == "done" for state, _ in found.values())
         mean = number(fmean(scores)) if scores else "-"
         rows.append([arm, *(_cell(found[seed]) for seed in shown), mean, f"{done}/{len(found)}"])
-    return table("raw mean of dev", ["arm", *(f"seed {seed}" for seed in shown), "mean", "done"], rows)
+    return table("raw mean of dev by seed", ["arm", *map(str, shown), "mean", "done"], rows)
 
 
 def trials_table(names: list[str], rows: list[tuple[int, str, tuple[float, ...], str]]) -> Table:
@@ -48,7 +48,9 @@ def trials_table(names: list[str], rows: list[tuple[int, str, tuple[float, ...],
 
 def _cell(cell: Cell) -> str:
     state, raw = cell
-    return "-" if state == "new" else number(raw) if state == "done" else state
+    # Short words: with six seeds the table still fits 80 columns.
+    words = {"new": "-", "running": "busy", "done": number(raw)}
+    return words.get(state, state)
 
 
 def seeds_table(results: dict[int, Result]) -> Table:
@@ -70,8 +72,8 @@ def seeds_table(results: dict[int, Result]) -> Table:
         scores = [score for score in given if score is not None]
         cells = map(number, given) if len(seeds) <= WIDE else ()
         rows.append([name, *cells, number(fmean(scores)) if scores else "-", number(_deviation(scores))])
-    shown = [f"seed {seed}" for seed in seeds] if len(seeds) <= WIDE else []
-    return table("dev", ["", *shown, "mean", "sd"], rows)
+    shown = seeds if len(seeds) <= WIDE else []
+    return table("dev by seed", ["", *map(str, shown), "mean", "sd"], rows)
 
 
 def _deviation(scores: list[float]) -> float | None:

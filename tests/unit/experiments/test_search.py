@@ -133,6 +133,12 @@ def test_settings_that_do_not_fit_together_are_a_failed_trial(tmp_path: Path, tr
     assert failed and "expected steps with several tasks for 'pcgrad'" in failed[0].remark
 
 
+def test_where_nothing_ends_well_there_is_no_best(tmp_path: Path, training: Training) -> None:
+    training.says |= {(number, 1): TrainingError("the loss is nan") for number in range(1, 14)}
+    found = begin(tmp_path)
+    assert {trial.state for trial in done(found, 13)} == {"failed"} and found.best() == []
+
+
 @pytest.mark.parametrize("change", ["epochs = 4", "[tune]\nencoder.pooling = ['mean', 'cls']"])
 def test_another_search_is_refused(tmp_path: Path, training: Training, change: str) -> None:
     done(begin(tmp_path), 1)
