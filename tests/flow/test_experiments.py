@@ -316,7 +316,7 @@ class TestTune:
                 assert (Path("whole") / name / file).read_bytes() == (Path("stopped") / name / file).read_bytes()
 
     def test_one_objective_per_task_ends_in_a_front(self, recipe: Path) -> None:
-        said = Said("tune", "mine.toml", "--trials", "3", "--fresh", "1", "--pareto")
+        said = Said("tune", "mine.toml", "--trials", "2", "--fresh", "1", "--pareto")
         assert said.status == 0, said.errors
         assert "no other trial is better in every task" in said.text
         search = Search(read_space(recipe, []), Path("runs/mine-tune"), pareto=True)
