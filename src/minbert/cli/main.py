@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from minbert import __version__
+from minbert.cli.ablate import ablate
 from minbert.cli.compare import compare
 from minbert.cli.conflicts import conflicts
 from minbert.cli.demo import demo
@@ -14,6 +15,7 @@ from minbert.cli.predict import predict
 from minbert.cli.report import report
 from minbert.cli.reproduce import reproduce
 from minbert.cli.train import train
+from minbert.cli.tune import tune
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -40,5 +42,17 @@ def minbert(
     """Holds the options that belong to no command."""
 
 
-for command in (demo, init, train, evaluate, predict, compare, conflicts, report, reproduce):
+for command in (
+    demo,
+    init,
+    train,
+    evaluate,
+    predict,
+    ablate,
+    compare,
+    tune,
+    conflicts,
+    report,
+    reproduce,
+):
     app.command()(command)

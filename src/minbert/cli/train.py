@@ -7,9 +7,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minbert.cli.errors import told
+from minbert.cli.jobs import do_jobs, end
 
 if TYPE_CHECKING:
+    from minbert.experiments import Given
     from minbert.recipe import Recipe
+    from minbert.training import Listener
 
 RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in the package such as quick.")]
 DATA = Annotated[
@@ -26,6 +29,9 @@ def train(
     set_: Annotated[
         list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")
     ] = None,
+    seeds: Annotated[
+        str, typer.Option(help="Train with each, e.g. 0-4 or 0,2,5; the same command goes on, and skips what is done.")
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Look at the data, time five steps, write nothing.")] = False,
     skip_bad: Annotated[
@@ -37,27 +43,70 @@ def train(
 
     Example: minbert train quick --data ~/data --dry-run
     """
-    from minbert.cli.screen import Bar
+    from minbert.errors import RecipeError
+    from minbert.experiments import Given
     from minbert.recipe import load_recipe
+
+    value, given = load_recipe(recipe, set_ or []), Given(data, device, skip_bad)
+    seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
+    if seeds:
+        if seeded:
+            raise RecipeError("--set seed=...: expected no seed beside --seeds, found one; leave one of them out")
+        train_seeds(value, seeds, run or Path("runs") / Path(recipe).stem, given, dry)
+        return
+    if dry:
+        show_dry_run(value, given)
+        return
+    name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
+    train_one(value, run or Path("runs") / name, given, resume)
+
+
+def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> None:
+    """Trains a recipe into a folder and prints the final table."""
+    from minbert.cli.screen import Bar
     from minbert.training import train as run_training
 
-    value = load_recipe(recipe, set_ or [])
-    if dry:
-        show_dry_run(value, data, device, skip_bad)
-        return
-    seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
-    name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
-    folder = run or Path("runs") / name
+    def work(listener: "Listener | None") -> None:
+        data, device, skip_bad = given.data, given.device, given.skip_bad
+        run_training(recipe, folder, data, device=device, resume=resume, listener=listener, skip_bad=skip_bad)
+
     if int(os.environ.get("RANK", "0")):
         # One of several processes that torchrun started: the first one speaks for all.
-        run_training(value, folder, data, device=device, resume=resume, skip_bad=skip_bad)
+        work(None)
         return
     with Bar() as bar:
-        run_training(value, folder, data, device=device, resume=resume, listener=bar, skip_bad=skip_bad)
+        work(bar)
     show_run(folder)
 
 
-def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Path | None) -> None:
+def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", dry: bool) -> None:
+    """Trains a recipe with several seeds, each in a folder of its own, and prints mean and deviation."""
+    from minbert.cli.screen import console
+    from minbert.errors import RecipeError
+    from minbert.experiments import Job, check_jobs, parse_seeds
+    from minbert.reporting.arms import seeds_table
+    from minbert.runs import Run
+
+    try:
+        seeds = parse_seeds(text)
+    except ValueError as fault:
+        raise RecipeError(f"--seeds {text}: {fault}") from None
+    folders = {seed: stem.with_name(f"{stem.name}-seed-{seed}") for seed in seeds}
+    jobs = [Job(stem.name, k, recipe.model_copy(update={"seed": k}), folder) for k, folder in folders.items()]
+    check_jobs(jobs)
+    if dry:
+        show_dry_run(jobs[0].recipe, given)
+        console.print(f"that is one of {len(jobs)} runs, {sum(job.state == 'done' for job in jobs)} done")
+        return
+    failures = do_jobs(jobs, given, retry=True)
+    results = {job.seed: Run(job.folder).read("result.json") for job in jobs if job.state == "done"}
+    if results:
+        console.print(seeds_table(results))
+    console.print(f"the runs are in {stem}-seed-*; one of them: minbert evaluate {jobs[0].folder}", markup=False)
+    end(jobs, failures, "the same command")
+
+
+def show_dry_run(recipe: "Recipe", given: "Given") -> None:
     """Prints what a run would read and do, and how long it would take."""
     from minbert.cli.screen import console, duration
     from minbert.reporting.tables import dry_tables
@@ -65,7 +114,7 @@ def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Pat
     from minbert.training.setup import set_up
 
     with console.status("reading, tokenizing, timing five steps ..."):
-        found = dry_run(set_up(recipe, data, device, skip_bad=skip_bad))
+        found = dry_run(set_up(recipe, given.data, given.device, skip_bad=given.skip_bad))
     for table in dry_tables(found):
         console.print(table)
     for warning in found["warnings"]:

@@ -2,16 +2,16 @@
 
 import re
 from collections.abc import Sequence
-from pathlib import Path
 from types import NoneType, UnionType
 from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
-from minbert.recipe.toml import Table, line_of
+from minbert.recipe.toml import Layer, Table, line_of
 from minbert.values import Family, nearest
 
-Texts = Sequence[tuple[Path, str]]
+Texts = Sequence[tuple[Layer, str]]
+"""The files that a recipe came from, with their text."""
 
 
 def said_of(fault: ValidationError, table: Table, model: type[BaseModel]) -> list[tuple[str, str]]:
@@ -84,8 +84,8 @@ def placed(texts: Texts, path: str, said: str) -> str:
     """The fault with file and line, if a file has the path."""
     for depth in range(path.count(".") + 1, 0, -1):
         prefix = path.split(".")[:depth]
-        for file, text in texts:
-            line = line_of(text, prefix)
+        for layer, text in texts:
+            line = line_of(text, [*layer.under, *prefix])
             if line:
-                return f"{file}:{line}: {path}: {said}"
-    return f"{texts[0][0]}: {path}: {said}" if texts else f"{path}: {said}"
+                return f"{layer.file}:{line}: {path}: {said}"
+    return f"{texts[0][0].file}: {path}: {said}" if texts else f"{path}: {said}"

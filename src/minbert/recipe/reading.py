@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from minbert.recipe.schema import Recipe
-from minbert.recipe.toml import Table
+from minbert.recipe.toml import Layer, Table
 
 
 def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
@@ -12,6 +12,6 @@ def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
     return Recipe.load(name, sets)
 
 
-def check_recipe(table: Table, folder: Path, chain: Sequence[Path] = ()) -> Recipe:
+def check_recipe(table: Table, folder: Path, layers: Sequence[Layer] = ()) -> Recipe:
     """`Recipe.check`."""
-    return Recipe.check(table, folder, chain)
+    return Recipe.check(table, folder, layers)

@@ -12,7 +12,7 @@ from minbert.encoder import Pooling
 from minbert.errors import RecipeError
 from minbert.recipe.faults import placed, said_of
 from minbert.recipe.stage import Stage
-from minbert.recipe.toml import Table, find_recipe, merge_tables, parse_set, read_extended
+from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask
 from minbert.tasks.task import NAME
 from minbert.values import Value
@@ -83,24 +83,26 @@ class Recipe(Value):
             RecipeError: every fault with file and line, at once.
         """
         path = find_recipe(name)
-        table, chain = read_extended(path, ())
+        table, layers = read_extended(path)
         for assignment in sets:
             merge_tables(table, parse_set(assignment))
-        return cls.check(table, path.parent, chain)
+        # What may vary is for `minbert tune`; a run is one choice.
+        table.pop("tune", None)
+        return cls.check(table, path.parent, layers)
 
     @classmethod
-    def check(cls, table: Table, folder: Path, chain: Sequence[Path] = ()) -> "Recipe":
+    def check(cls, table: Table, folder: Path, layers: Sequence[Layer] = ()) -> "Recipe":
         """A recipe from a table.
 
         Args:
             table: as TOML gives it, without `extends`.
             folder: what paths in it are relative to.
-            chain: the files it came from, for the lines in errors.
+            layers: the files it came from, nearest first, for the lines in errors.
 
         Raises:
             RecipeError: every fault, at once.
         """
-        texts = [(path, path.read_text(encoding="utf-8")) for path in chain]
+        texts = [(layer, layer.file.read_text(encoding="utf-8")) for layer in layers]
         try:
             recipe = cls.model_validate({**table, "folder": folder})
         except ValidationError as fault:

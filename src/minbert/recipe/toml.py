@@ -5,12 +5,24 @@ import tomllib
 from collections.abc import Sequence
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from minbert.errors import RecipeError
 from minbert.values import nearest
 
 Table = dict[str, Any]
+
+
+class Layer(NamedTuple):
+    """Where a part of a recipe stands: a file, or a table in it.
+
+    Attributes:
+        file: the file.
+        under: the keys of the table; none: the whole file.
+    """
+
+    file: Path
+    under: tuple[str, ...] = ()
 
 
 def find_recipe(name: str | Path) -> Path:
@@ -60,31 +72,50 @@ def merge_tables(base: Table, over: Table) -> None:
             base[key] = value
 
 
-def read_extended(path: Path, seen: tuple[Path, ...]) -> tuple[Table, list[Path]]:
-    """A file's table laid on the one it extends; and the files, nearest first."""
-    if path.resolve() in seen:
-        raise RecipeError(f"{path}: extends itself, by way of {' -> '.join(str(p) for p in seen)}")
+def read_toml(path: Path) -> tuple[Table, str]:
+    """A file as a table, and its text.
+
+    Raises:
+        RecipeError: it cannot be read, or is not TOML.
+    """
     try:
         text = path.read_text(encoding="utf-8")
-        table = tomllib.loads(text)
+        return tomllib.loads(text), text
     except tomllib.TOMLDecodeError as fault:
         line = re.search(r"line (\d+)", str(fault))
         # Without a line it is the end of the file that came too early.
         number = line.group(1) if line else max(1, len(text.splitlines()))
         raise RecipeError(f"{path}:{number}: expected TOML, found: {fault}") from None
+    except FileNotFoundError:
+        raise RecipeError(f"{path}: expected a TOML file, found none") from None
     except (OSError, UnicodeDecodeError) as fault:
         raise RecipeError(f"{path}: expected a TOML file in UTF-8, found what cannot be read ({fault})") from None
+
+
+def find_named(path: Path, text: str, key: str, name: str) -> Path:
+    """The recipe that a key of a file names: relative to the file, or in the package.
+
+    Raises:
+        RecipeError: neither.
+    """
+    near = path.parent / name
+    try:
+        return near if near.is_file() else find_recipe(name)
+    except RecipeError as fault:
+        raise RecipeError(f"{path}:{line_of(text, [key])}: {key}: {fault}") from None
+
+
+def read_extended(path: Path, seen: tuple[Path, ...] = ()) -> tuple[Table, list[Layer]]:
+    """A file's table laid on the one it extends; and the files, nearest first."""
+    if path.resolve() in seen:
+        raise RecipeError(f"{path}: extends itself, by way of {' -> '.join(str(p) for p in seen)}")
+    table, text = read_toml(path)
     parent = table.pop("extends", None)
     if parent is None:
-        return table, [path]
-    target = path.parent / str(parent)
-    try:
-        target = target if target.is_file() else find_recipe(str(parent))
-    except RecipeError as fault:
-        raise RecipeError(f"{path}:{line_of(text, ['extends'])}: extends: {fault}") from None
-    base, chain = read_extended(target, (*seen, path.resolve()))
+        return table, [Layer(path)]
+    base, layers = read_extended(find_named(path, text, "extends", str(parent)), (*seen, path.resolve()))
     merge_tables(base, table)
-    return base, [path, *chain]
+    return base, [Layer(path), *layers]
 
 
 def line_of(text: str, path: Sequence[str]) -> int:
@@ -100,7 +131,7 @@ def line_of(text: str, path: Sequence[str]) -> int:
         elif key:
             full = [*table, *_keys(key.group(1))]
             if full == list(path)[: len(full)] and (
-                len(full) == len(path) or re.search(rf"(?<!\w){re.escape(path[len(full)])}(?!\w)", line)
+                all(re.search(rf"(?<!\w){re.escape(part)}(?!\w)", line) for part in path[len(full) :])
             ):
                 return number
     return 0

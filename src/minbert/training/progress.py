@@ -1,5 +1,7 @@
 """How training tells what it does. The commands show it; from Python it is silent unless a listener is given."""
 
+from typing import Any
+
 
 class Listener:
     """Hears of the work. This one says nothing; the command line's draws a bar."""
@@ -15,3 +17,6 @@ class Listener:
 
     def say(self, line: str) -> None:
         """A line worth keeping on the screen."""
+
+    def scored(self, line: dict[str, Any]) -> None:
+        """An epoch has been scored: its line in `metrics.jsonl`. What is raised here ends the run, as it stands."""

@@ -32,6 +32,7 @@ def train(
     listener: Listener | None = None,
     skip_bad: str | Path | None = None,
     with_floors: bool = True,
+    floors_of: str | Path | None = None,
     snapshot_seconds: float = SNAPSHOT_SECONDS,
 ) -> dict[str, Any]:
     """Trains what a recipe says, into a run folder.
@@ -46,6 +47,7 @@ def train(
         listener: hears of the work.
         skip_bad: where rejected rows are written; None: a bad row is an error.
         with_floors: whether trivial and frozen-encoder floors are worked out first.
+        floors_of: a run with the same tasks, encoder and seed, whose floors are taken over; None: they are worked out.
         snapshot_seconds: the least time between two snapshots, 0 or more.
 
     Returns:
@@ -71,7 +73,7 @@ def train(
         with folder.locked():
             if not distributed.rank():
                 _begin(folder, recipe, setup, resume, listener)
-            return _run(trainer, with_floors)
+            return _run(trainer, with_floors, Run(Path(floors_of)) if floors_of else None)
 
 
 def _begin(folder: Run, recipe: Recipe, setup: Setup, resume: bool, listener: Listener) -> None:
@@ -86,14 +88,14 @@ def _begin(folder: Run, recipe: Recipe, setup: Setup, resume: bool, listener: Li
         write_text(folder.folder / "recipe.toml", recipe.to_toml())
 
 
-def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
+def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, Any]:
     """The work itself, in a folder that is ours."""
     setup, folder, listener = trainer.setup, trainer.run, trainer.listener
     for line in (choice(setup.device, setup.precision), *setup.remarks):
         listener.say(line)
     if distributed.first_says(with_floors and not (folder.folder / "floors.json").exists()):
         listener.doing("floors: the encoder as it was found")
-        folder.write("floors.json", floors(setup, lambda work: None))
+        folder.write("floors.json", _floors_of(alike, setup) if alike else floors(setup, lambda work: None))
     trainer.train()
     # All read the best checkpoint now, which the first process has written.
     distributed.meet()
@@ -102,6 +104,18 @@ def _run(trainer: Trainer, with_floors: bool) -> dict[str, Any]:
     folder.write("result.json", result)
     folder.tidy()
     return result
+
+
+def _floors_of(alike: Run, setup: Setup) -> dict[str, Any]:
+    """The floors of another run.
+
+    Raises:
+        RunError: it saw other data or weights.
+    """
+    record, now = alike.read("run.json"), setup.record()
+    if _digests(record) != _digests(now) or record["encoder"]["sha256"] != now["encoder"]["sha256"]:
+        raise RunError(f"the data files or the encoder's weights are not those of {alike.folder}: they have changed")
+    return dict(alike.read("floors.json"))
 
 
 def _record(folder: Run) -> dict[str, Any]:
@@ -120,6 +134,11 @@ def with_merge(recipe: Recipe, merge: Merge) -> Recipe:
     return changed
 
 
+def same_recipe(run: Run, recipe: Recipe) -> bool:
+    """Whether the run that has begun here is of this recipe."""
+    return (run.folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
+
+
 def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
     """Whether the run may be written here.
 
@@ -134,8 +153,7 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
         if folder.is_dir() and any(path.name != ".lock" and not HALF.fullmatch(path.name) for path in folder.iterdir()):
             raise RunError(f"{folder}: expected an empty or new folder, found other files; choose another --run")
         return
-    same = (folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
-    if not same:
+    if not same_recipe(run, recipe):
         raise RunError(f"{folder}: holds a run of another recipe; choose another --run, or remove the folder")
     if run.finished:
         raise RunError(

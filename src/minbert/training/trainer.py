@@ -171,6 +171,7 @@ class Trainer:
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = round(time.monotonic() - begin, 2)
         self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)
+        self.listener.scored(line)
 
     def _select(self, scores: dict[str, dict[str, float]]) -> float:
         """The weighted mean of the trained tasks' metrics, as `select` says."""
