@@ -86,14 +86,36 @@ def first_says(value: int) -> int:
     return int(told)
 
 
-def any_says(value: bool) -> bool:
-    """Whether it is so in any process."""
+def largest(value: int) -> int:
+    """The largest of the processes' values, in every process."""
     if size() == 1:
         return value
-    told = torch.tensor([int(value)])
+    told = torch.tensor([value])
     with reached():
         dist.all_reduce(told, dist.ReduceOp.MAX)
-    return bool(told)
+    return int(told)
+
+
+def owners(sizes: Sequence[int]) -> list[int]:
+    """Which process takes which of some tensors, so that each has about as many numbers: the largest first."""
+    loads, found = [0] * size(), [0] * len(sizes)
+    for place in sorted(range(len(sizes)), key=lambda i: -sizes[i]):
+        found[place] = loads.index(min(loads))
+        loads[found[place]] += sizes[place]
+    return found
+
+
+def spread(tensors: Sequence[Tensor], origins: Sequence[int]) -> None:
+    """Gives every process, in place, each tensor as the process of its origin has it; all of one type and device."""
+    for origin in range(size()):
+        mine = [tensor for tensor, owner in zip(tensors, origins, strict=True) if owner == origin]
+        if not mine:
+            continue
+        flat = torch.cat([tensor.reshape(-1) for tensor in mine])
+        with reached():
+            dist.broadcast(flat, origin)
+        for tensor, part in zip(mine, flat.split([t.numel() for t in mine]), strict=True):
+            tensor.copy_(part.view_as(tensor))
 
 
 def add(tensors: Sequence[Tensor]) -> None:

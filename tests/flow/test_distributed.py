@@ -105,6 +105,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad", "conflicts_every": 1},
     "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
     "frozen": {"update": ["heads"]},
+    "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
 
 
@@ -132,6 +133,8 @@ def test_a_killed_process_ends_the_other_and_the_run_goes_on_exactly(
     tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start
 ) -> None:
     table, runs = toy_table(tiny_bert), [tmp_path / "whole", tmp_path / "killed"]
+    # Each process holds its share of the optimizer's memory; a snapshot holds all of it.
+    table["stages"]["train"]["optimizer"] = {"kind": "adamw", "memory": "shared"}
     finish(start([(table, str(toy_data), str(runs[0]), False, 0)]))
     begin = time.monotonic()
     killed = start([(table, str(toy_data), str(runs[1]), False, 11)])

@@ -17,10 +17,12 @@ class Optimizer(Value):
 
     Attributes:
         clip: the merged gradient is scaled down to this norm; 0: not clipped.
+        memory: `whole`: every process holds all of the optimizer's memory; `shared`: each of several holds its share.
     """
 
     kind: str
     clip: float = Field(default=1.0, ge=0)
+    memory: Literal["whole", "shared"] = "whole"
 
 
 class AdamWSpec(Optimizer):

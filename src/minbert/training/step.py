@@ -18,6 +18,7 @@ from minbert.recipe import Stage
 from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
+from minbert.training.shards import Shards
 
 Forward = Callable[[Work], Iterator[list[Found]]]
 """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
@@ -53,6 +54,8 @@ class Stepper:
         self.shared, self.heads = parts
         self.conflicts = conflicts
         self.trained = [*self.shared, *self.heads]
+        shared = stage.optimizer.memory == "shared" and distributed.size() > 1
+        self.shards = Shards(optimizer, self.trained) if shared else None
         self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
@@ -129,5 +132,5 @@ class Stepper:
         factor = self.stage.schedule(number, total)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
-        self.optimizer.step()
+        (self.shards or self.optimizer).step()
         self.optimizer.zero_grad(set_to_none=True)

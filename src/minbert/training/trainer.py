@@ -5,7 +5,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import minbert.distributed as distributed
@@ -32,6 +32,10 @@ SNAPSHOT_SECONDS = 60.0
 
 SNAPSHOT_SHARE = 0.02
 """Where a slow disk makes snapshots dear they come more rarely, so as to take about this share of the time."""
+
+
+STOP = 2
+"""What a process says after a step when it was asked to stop; 1: a snapshot is due."""
 
 
 class Interrupted(MinbertError):
@@ -114,6 +118,8 @@ class Trainer:
         if folder:
             memory = load_memory(folder, self.setup.model, optimizer)
             stepper.merge_state = memory or stepper.merge_state
+            if stepper.shards:
+                stepper.shards.drop()
         while place.epoch < stage.epochs:
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
@@ -135,11 +141,11 @@ class Trainer:
             place.step = number + 1
             if number in ends:
                 self._phase_end(name, steps[number])
-            # A signal reaches the processes at different steps; they stop at the same one.
-            stop = distributed.any_says(self.stopping)
-            if stop or time.monotonic() > self.next_snapshot:
+            # A signal reaches the processes at different steps, and their clocks differ; they act at the same one.
+            due = distributed.largest(STOP if self.stopping else int(time.monotonic() > self.next_snapshot))
+            if due:
                 self._snapshot(stepper)
-            if stop:
+            if due == STOP:
                 self._stop()
 
     def _phase_end(self, name: str, step: list[Slot]) -> None:
@@ -194,9 +200,10 @@ class Trainer:
         begin = time.monotonic()
         self.place.journal, self.place.conflicts = self.metrics.size(), self.conflicts.size()
         place, model = self.place, self.setup.model
-        self.run.checkpoint(
-            "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)
-        )
+        with stepper.shards.gathered() if stepper.shards else nullcontext():
+            self.run.checkpoint(
+                "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)
+            )
         now = time.monotonic()
         rest = (now - begin) / SNAPSHOT_SHARE if self.snapshot_seconds else 0.0
         self.next_snapshot = now + max(self.snapshot_seconds, rest)
