@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from minbert import __version__
+from minbert.cli.data import data_app
 from minbert.cli.demo import demo
 from minbert.cli.evaluate import evaluate
 from minbert.cli.init import init
@@ -39,3 +40,4 @@ def minbert(
 
 for command in (demo, init, train, evaluate, predict, reproduce):
     app.command()(command)
+app.add_typer(data_app, name="data")
