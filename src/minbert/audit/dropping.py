@@ -83,5 +83,5 @@ def _linking(audit: Audit, train: Part, gone: set[int]) -> list[int]:
     targets = [part for part in audit.parts if part.task == train.task and part.split in ("dev", "test")]
     pairs = np.concatenate([part.texts[part.rows.labels.numpy() == 1] for part in targets])
     links = np.array([row for row in np.flatnonzero(train.rows.labels.numpy() == 1).tolist() if row not in gone], int)
-    kept = without_chains(train.texts[links], pairs[pairs[:, 0] != pairs[:, 1]])
+    kept = without_chains(train.texts[links], pairs)
     return [int(row) for row in links[~kept]]

@@ -68,7 +68,13 @@ def of_overlap(found: Overlap) -> Iterator[Finding]:
         elif found.near[row] >= 0:
             yield _finding(own or "near", target, row, source, [int(found.near[row])], "nearly equal")
     for row, chain in found.chains.items():
-        yield _finding(own or "transitive", target, row, source, list(chain), f"follows from {len(chain)} yes-pairs")
+        yield _finding(own or "transitive", target, row, source, list(chain), _chain(len(chain)))
+
+
+def _chain(length: int) -> str:
+    if not length:
+        return "the same text twice, and train knows it"
+    return f"follows from {length} yes-pair{'s' * (length > 1)}"
 
 
 def _own_kind(target: Part, source: Part) -> str:

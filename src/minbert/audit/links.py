@@ -17,7 +17,7 @@ def chains(pairs: Numbers, links: Numbers, size: int) -> list[list[int]]:
     """For each pair that follows from links, a shortest chain of them, as row numbers of `links`.
 
     Args:
-        pairs: (rows, 2), numbers of texts that hang together.
+        pairs: (rows, 2), numbers of texts that hang together; the chain of a text beside itself is empty.
         links: (rows, 2), numbers of texts.
         size: how many texts are numbered.
     """
@@ -48,17 +48,18 @@ def without_chains(links: Numbers, pairs: Numbers) -> Mask:
 
     Args:
         links: (rows, 2), numbers of texts.
-        pairs: (rows, 2): what must not follow; the two texts of a pair differ.
+        pairs: (rows, 2): what must not follow. A text beside itself follows from any link of it.
     """
     groups = DisjointSet(np.unique(np.concatenate([links.reshape(-1), pairs.reshape(-1)])).tolist())
     apart: defaultdict[int, set[int]] = defaultdict(set)
+    alone = {a for a, b in pairs.tolist() if a == b}
     for a, b in pairs.tolist():
         apart[a].add(b)
         apart[b].add(a)
     kept = np.ones(len(links), dtype=bool)
     for row, (a, b) in enumerate(links.tolist()):
         one, other = sorted((groups[a], groups[b]), key=lambda root: len(apart[root]))
-        if any(groups[text] == other for text in apart[one]):
+        if a in alone or b in alone or any(groups[text] == other for text in apart[one]):
             kept[row] = False
             continue
         groups.merge(a, b)

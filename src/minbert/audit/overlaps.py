@@ -64,7 +64,7 @@ def overlap(target: Part, source: Part, neighbours: Neighbours, size: int) -> Ov
     first_target = {key: row for row, key in reversed(list(enumerate(target.keys.tolist())))}
     for row in np.flatnonzero(np.isin(source.keys, target.keys)).tolist():
         giving[row] = ("exact", first_target[int(source.keys[row])])
-    shared: Mask = np.isin(target.texts, source.texts).any(axis=1)
+    shared = np.logical_or.reduce(np.isin(target.texts, source.texts), axis=1)
     follows = _chains(target, source, size)
     return Overlap(target, source, exact, _letters(target, source, exact), near, follows, shared, giving)
 
@@ -112,8 +112,6 @@ def _chains(target: Part, source: Part, size: int) -> dict[int, Sequence[int]]:
     if target.task != source.task or not target.says_yes:
         return {}
     yes, links = target.rows.labels.numpy() == 1, np.flatnonzero(source.rows.labels.numpy() == 1)
-    # A text beside itself follows from nothing.
-    yes &= target.texts[:, 0] != target.texts[:, 1]
     rows = np.flatnonzero(linked(target.texts, yes, source.texts[links], size))
     found = chains(target.texts[rows], source.texts[links], size)
     return {row: links[chain].tolist() for row, chain in zip(rows.tolist(), found, strict=True)}

@@ -134,6 +134,6 @@ def show(report: dict[str, Any], allow: list[str], fixed: Path | None) -> None:
         console.print(table)
     console.print(audit_legend(report), style="dim")
     for line in [*finding_lines(report, KINDS), summary(report["counts"], KINDS, allow)]:
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)
     for line in fix_lines(report, fixed) if fixed else ():
-        console.print(line, markup=False)
+        console.print(line, markup=False, soft_wrap=True)

@@ -1,5 +1,6 @@
 """What an audit of the data shows."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -93,17 +94,27 @@ def audit_legend(found: Result) -> str:
 
 def finding_lines(found: Result, kinds: Mapping[str, str]) -> list[str]:
     """The first findings of each kind, with file and line."""
-    lines = []
+    folder = _folder(found)
+    lines = [f"places are in {folder}"] if folder and found["findings"] else []
     for kind, what in kinds.items():
         of_kind = [finding for finding in found["findings"] if finding["kind"] == kind]
         if of_kind:
             lines.append(f"{kind}, {len(of_kind):,} ({what}):")
-            lines += [f"  {_said(finding)}" for finding in of_kind[:SHOWN]]
+            lines += [
+                f"  {_said(finding)}".replace(f"{folder}{os.sep}" if folder else "\0", "")
+                for finding in of_kind[:SHOWN]
+            ]
             if len(of_kind) > SHOWN:
                 lines.append(f"  ... and {len(of_kind) - SHOWN:,} more; --json has all")
     for overlap in found["train_in_train"]:
         lines.append(f"{overlap['rows']:,} rows of {overlap['task']} train stand in {overlap['other']} train (no leak)")
     return lines
+
+
+def _folder(found: Result) -> str:
+    """The folder that all places are in; empty where there is none."""
+    folders = {str(Path(place).parent) for f in found["findings"] for place in (f["place"], *f["others"])}
+    return os.path.commonpath(folders) if len({Path(folder).is_absolute() for folder in folders}) == 1 else ""
 
 
 def _said(finding: Result) -> str:
