@@ -4,6 +4,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -98,7 +99,7 @@ class Audit:
     def _split(self, part: Part) -> dict[str, Any]:
         groups = part.groups()
         labels = part.rows.labels
-        classes = {} if part.spec.kind == "rating" else Counter(labels.tolist())
+        classes = {} if part.spec.kind == "rating" else Counter(labels.float().tolist())
         broken = [b for b in self.reading.broken if (b.task, b.split) == (part.task, part.split)]
         return {
             "rows": len(part.rows),
@@ -111,13 +112,12 @@ class Audit:
         }
 
     def _train_in_train(self) -> Iterator[dict[str, Any]]:
-        """How many rows of a task's train stand in another task's train: no leak, but worth knowing."""
-        train = [part for part in self.parts if part.split == "train"]
-        for one in train:
-            for other in train:
-                rows = int(np.isin(one.keys, other.keys).sum())
-                if one is not other and rows:
-                    yield {"task": one.task, "other": other.task, "rows": rows}
+        """How many rows of two tasks' train stand in both: no leak, but worth knowing."""
+        for one, other in combinations([part for part in self.parts if part.split == "train"], 2):
+            rows = int(np.isin(one.keys, other.keys).sum())
+            if rows:
+                of_other = int(np.isin(other.keys, one.keys).sum())
+                yield {"tasks": [one.task, other.task], "rows": [rows, of_other]}
 
 
 def check(

@@ -5,7 +5,7 @@ threshold. Shingles are ordered from rare to frequent; two sets as similar as th
 first `n - ceil(threshold * n) + 1`, so only texts that share a rare shingle are compared at all.
 
 Source: Broder 1997 (shingles); Bayardo, Ma, Srikant 2007 and Xiao et al. 2008 (prefix filter): nothing is missed.
-Deviates: shingles are hashed to 22 bits; two that fall together change a similarity in its third place at most.
+Deviates: shingles are hashed to 30 bits; that two of one pair of texts fall together is as rare as one in 100,000.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -20,7 +20,7 @@ from minbert.tasks.clusters import Numbers
 
 SHINGLE = 5
 """Characters in a shingle."""
-BUCKETS = 1 << 22
+BUCKETS = 1 << 30
 CANDIDATES = 5_000_000
 """Shared rare shingles that are held at once, so that memory stays bounded."""
 COMPARED = 100_000
@@ -63,12 +63,18 @@ def near_texts(
 
 
 def shingles_of(texts: Sequence[str]) -> Any:
-    """The shingles of each text, with a space at either end: a sparse matrix of ones."""
+    """The shingles of each text, with a space at either end: a sparse matrix of ones, rare shingles first."""
     hashed = HashingVectorizer(
         analyzer="char", ngram_range=(SHINGLE, SHINGLE), lowercase=False, n_features=BUCKETS,
         binary=True, norm=None, alternate_sign=False, dtype=np.float32,
     )  # fmt: skip
-    return hashed.transform([f" {text} " for text in texts]).tocsr()
+    found = hashed.transform([f" {text} " for text in texts])
+    _, number, often = np.unique(found.indices, return_inverse=True, return_counts=True)
+    rank = np.empty(len(often), dtype=np.int64)
+    rank[np.argsort(often, kind="stable")] = np.arange(len(rank))
+    ranked = csr_matrix((found.data, rank[number], found.indptr), shape=(len(texts), max(1, len(rank))))
+    ranked.sort_indices()
+    return ranked
 
 
 def similarity(shingles: Any, left: Numbers, right: Numbers) -> npt.NDArray[np.float64]:
@@ -82,15 +88,11 @@ def similarity(shingles: Any, left: Numbers, right: Numbers) -> npt.NDArray[np.f
 def _prefixes(shingles: Any, threshold: float) -> Any:
     """Of each text the rarest shingles, one of which every near text must share."""
     sizes = np.diff(shingles.indptr)
-    rank = np.empty(shingles.shape[1], dtype=np.int64)
-    rank[np.argsort(np.bincount(shingles.indices, minlength=len(rank)), kind="stable")] = np.arange(len(rank))
-    # Text and rank in one number: sorting plain numbers is many times faster than sorting by two keys.
     row = np.repeat(np.arange(len(sizes)), sizes)
-    ordered = np.sort(row * len(rank) + rank[shingles.indices])
-    kept = np.arange(len(row)) - shingles.indptr[row] < (sizes - np.ceil(threshold * sizes - 1e-9) + 1)[row]
-    columns = ordered[kept] % len(rank)
+    place = np.arange(len(row)) - shingles.indptr[row]
+    kept = place < (sizes - np.ceil(threshold * sizes - 1e-9) + 1)[row]
     starts = np.concatenate([[0], np.cumsum(np.bincount(row[kept], minlength=len(sizes)))])
-    return csr_matrix((np.ones(len(columns), dtype=np.float32), columns, starts), shape=shingles.shape)
+    return csr_matrix((shingles.data[kept], shingles.indices[kept], starts), shape=shingles.shape)
 
 
 def _blocks(left: Any, right: Any) -> Iterator[slice]:

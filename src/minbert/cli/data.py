@@ -84,6 +84,8 @@ def check(
     else:
         show(report, allow or [], fix)
     if not fix and found.counts().keys() & KINDS.keys() - set(allow or []):
+        if not as_json:
+            typer.echo(f"next: minbert data check {recipe} --fix DIR cleans train; --allow KIND lets a kind pass")
         raise typer.Exit(1)
 
 

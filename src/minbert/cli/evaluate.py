@@ -30,6 +30,7 @@ def evaluate(
     from minbert.errors import RunError
     from minbert.inference import load
     from minbert.reporting.scores import score_tables
+    from minbert.reporting.tables import selections
     from minbert.runs import Run
     from minbert.training.scoring import score_file, test_files, the_task
 
@@ -51,3 +52,5 @@ def evaluate(
         return
     for table in (table for scores in found for table in score_tables(scores)):
         console.print(table)
+    if Run(run).finished:
+        console.print(f"the run: {selections([Run(run).read('result.json')])}")

@@ -43,7 +43,7 @@ def train(
 
     value = load_recipe(recipe, set_ or [])
     if dry:
-        show_dry_run(value, data, device, skip_bad)
+        show_dry_run(value, data, device, skip_bad, recipe)
         return
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
@@ -57,19 +57,28 @@ def train(
     show_run(folder)
 
 
-def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Path | None) -> None:
-    """Prints what a run would read and do, and how long it would take."""
+def show_dry_run(recipe: "Recipe", data: Path | None, device: str, skip_bad: Path | None, name: str) -> None:
+    """Prints what a run would read and do, what is wrong with its data, and how long it would take."""
+    from minbert.audit import KINDS, Reading, check
     from minbert.cli.screen import console, duration
-    from minbert.reporting.tables import dry_tables
+    from minbert.reporting.audit_tables import short_audit
+    from minbert.reporting.tables import dry_tables, selection
     from minbert.training.dry_run import dry_run
     from minbert.training.setup import set_up
 
-    with console.status("reading, tokenizing, timing five steps ..."):
-        found = dry_run(set_up(recipe, data, device, skip_bad=skip_bad))
+    with console.status("reading, looking for leaks, timing five steps ..."):
+        setup = set_up(recipe, data, device, skip_bad=skip_bad)
+        audit = check(Reading(setup.data)).report()
+        found = dry_run(setup)
+    leaks, said = short_audit(audit, KINDS)
+    for table in leaks:
+        console.print(table)
+    console.print(f"{said}; row by row: minbert data check {name}", markup=False)
     for table in dry_tables(found):
         console.print(table)
     for warning in found["warnings"]:
         console.print(f"note: {warning}", markup=False)
+    console.print(f"the epoch will be selected on {selection(recipe.select.on)}")
     machine = f"{found['device']}, {found['precision']}, {found['threads']} threads"
     console.print(f"about {duration(found['seconds'])} on this machine ({machine}), floors and the final table apart")
 

@@ -11,6 +11,8 @@ from minbert.reporting.tables import Result, number, table
 
 SHOWN = 3
 """Findings of a kind that are shown; the JSON has all."""
+LEAST_SHARED = 0.005
+"""The share of rows with a text of another task from which a line is worth it."""
 CLASSES = 6
 """Classes that are shown."""
 
@@ -49,7 +51,12 @@ def _labels(part: Mapping[str, Any]) -> str:
 
 
 def leak_table(found: Result) -> Table:
-    """How many rows of each split can be had from another."""
+    """How many rows of each split can be had from another; of other tasks' train only where that is some."""
+    told = [
+        leak
+        for leak in found["leaks"]
+        if leak["task"] == leak["from_task"] or leak["any"] or leak["shared"] >= LEAST_SHARED * leak["rows"]
+    ]
     rows = [
         [
             f"{leak['task']} {leak['split']}",
@@ -57,12 +64,18 @@ def leak_table(found: Result) -> Table:
             *(f"{leak[key]:,}" for key in ("exact", "letters", "near", "transitive", "any")),
             f"{leak['shared'] / leak['rows']:.0%}",
         ]
-        for leak in found["leaks"]
+        for leak in told
     ]
     columns = ["rows of", "in", "by\nwords", "by\nletters", "near", "tran-\nsitive", "any", "share\na text"]
     made = table("leaks", columns, rows)
     made.columns[1].justify = "left"
     return made
+
+
+def short_audit(found: Result, kinds: Iterable[str]) -> tuple[list[Table], str]:
+    """The same in short: the leaks, if there are any, and what was found in all."""
+    leaking = {**found, "leaks": [leak for leak in found["leaks"] if leak["any"]]}
+    return [leak_table(leaking)] if leaking["leaks"] else [], summary(found["counts"], kinds, ())
 
 
 def _source(leak: Result) -> str:
@@ -107,7 +120,8 @@ def finding_lines(found: Result, kinds: Mapping[str, str]) -> list[str]:
             if len(of_kind) > SHOWN:
                 lines.append(f"  ... and {len(of_kind) - SHOWN:,} more; --json has all")
     for overlap in found["train_in_train"]:
-        lines.append(f"{overlap['rows']:,} rows of {overlap['task']} train stand in {overlap['other']} train (no leak)")
+        (one, other), (rows, of_other) = overlap["tasks"], overlap["rows"]
+        lines.append(f"no leak: {rows:,} rows of {one} train stand in {other} train, {of_other:,} the other way round")
     return lines
 
 
