@@ -1,43 +1,47 @@
 """What follows from train's positive pairs by A = B, B = C: the chain, and what to leave out so that it breaks."""
 
-from collections import defaultdict
+from collections import defaultdict, deque
+from collections.abc import Mapping
 
 import numpy as np
 import numpy.typing as npt
 from scipy.cluster.hierarchy import DisjointSet
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import breadth_first_order
 
 from minbert.tasks.clusters import Numbers
 
 Mask = npt.NDArray[np.bool_]
 
 
-def chains(pairs: Numbers, links: Numbers, size: int) -> list[list[int]]:
+def chains(pairs: Numbers, links: Numbers) -> list[list[int]]:
     """For each pair that follows from links, a shortest chain of them, as row numbers of `links`.
 
     Args:
         pairs: (rows, 2), numbers of texts that hang together; the chain of a text beside itself is empty.
         links: (rows, 2), numbers of texts.
-        size: how many texts are numbered.
     """
-    named: dict[tuple[int, int], int] = {}
+    beside: defaultdict[int, dict[int, int]] = defaultdict(dict)
     for row, (a, b) in enumerate(links.tolist()):
-        named.setdefault((min(a, b), max(a, b)), row)
-    graph = coo_matrix((np.ones(len(links), dtype=np.int8), (links[:, 0], links[:, 1])), shape=(size, size)).tocsr()
-    found: list[list[int]] = [[] for _ in pairs]
-    before = np.zeros(0, dtype=np.int32)
-    start = -1
-    for number in np.argsort(pairs[:, 0], kind="stable").tolist():
-        a, b = pairs[number].tolist()
-        if a != start:
-            start, before = a, breadth_first_order(graph, a, directed=False)[1]
-        while b != a:
-            step = int(before[b])
-            found[number].append(named[min(b, step), max(b, step)])
-            b = step
-        found[number].reverse()
-    return found
+        beside[a].setdefault(b, row)
+        beside[b].setdefault(a, row)
+    return [_chain(a, b, beside) for a, b in pairs.tolist()]
+
+
+def _chain(start: int, end: int, beside: Mapping[int, Mapping[int, int]]) -> list[int]:
+    """A walk from one text outwards, until it meets the other."""
+    # scipy's search allocates and checks the whole graph for each start; most clusters hold a handful of texts.
+    came: dict[int, int] = {start: start}
+    waiting = deque([start])
+    while end not in came:
+        text = waiting.popleft()
+        for other in beside[text]:
+            if other not in came:
+                came[other] = text
+                waiting.append(other)
+    found = []
+    while end != start:
+        found.append(beside[came[end]][end])
+        end = came[end]
+    return found[::-1]
 
 
 def without_chains(links: Numbers, pairs: Numbers) -> Mask:

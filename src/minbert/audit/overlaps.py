@@ -88,7 +88,7 @@ def _near(
     """
     near = np.full(len(target.keys), -1, dtype=np.int64)
     giving: dict[int, tuple[str, int]] = {}
-    if target.texts.shape[1] != source.texts.shape[1]:
+    if not neighbours or target.texts.shape[1] != source.texts.shape[1]:
         return near, giving
     standing = defaultdict(list)
     for row, text in enumerate(source.texts[:, 0].tolist()):
@@ -113,5 +113,5 @@ def _chains(target: Part, source: Part, size: int) -> dict[int, Sequence[int]]:
         return {}
     yes, links = target.rows.labels.numpy() == 1, np.flatnonzero(source.rows.labels.numpy() == 1)
     rows = np.flatnonzero(linked(target.texts, yes, source.texts[links], size))
-    found = chains(target.texts[rows], source.texts[links], size)
+    found = chains(target.texts[rows], source.texts[links])
     return {row: links[chain].tolist() for row, chain in zip(rows.tolist(), found, strict=True)}

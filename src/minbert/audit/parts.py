@@ -74,21 +74,16 @@ class Part:
 
 def parts_of(tasks: Mapping[str, TaskData]) -> tuple[list[Part], list[str]]:
     """Every split of every task, and the numbered texts as words alone."""
-    raw: dict[str, int] = {}
+    splits = {(name, split): rows for name, data in tasks.items() for split, rows in data.splits.items()}
+    raw = list(dict.fromkeys(text for rows in splits.values() for column in rows.columns for text in column))
     numbers: dict[str, int] = {}
-
-    def number(text: str) -> int:
-        if text not in raw:
-            raw[text] = numbers.setdefault(plain(text), len(numbers))
-        return raw[text]
-
+    known = {text: numbers.setdefault(words, len(numbers)) for text, words in zip(raw, plain(raw), strict=True)}
     numbered = {
-        (name, split): np.array([[number(text) for text in column] for column in rows.columns], dtype=np.int64).T
-        for name, data in tasks.items()
-        for split, rows in data.splits.items()
+        key: np.array([[known[text] for text in column] for column in rows.columns], dtype=np.int64).T
+        for key, rows in splits.items()
     }
     parts = [
-        Part(name, split, tasks[name].task, tasks[name].splits[split], texts, _keys(texts, len(numbers)))
+        Part(name, split, tasks[name].task, splits[name, split], texts, _keys(texts, len(numbers)))
         for (name, split), texts in numbered.items()
     ]
     return parts, list(numbers)

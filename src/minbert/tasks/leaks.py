@@ -6,7 +6,7 @@ B = C, and dev asks whether A = C.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -18,14 +18,14 @@ Mask = npt.NDArray[np.bool_]
 Columns = Sequence[Sequence[str]]
 
 
-def plain(text: str) -> str:
-    """The words alone, in lower case; a text without words stays as it is."""
-    return " ".join(WORDS.findall(text.casefold())) or text
+def plain(texts: Iterable[str]) -> list[str]:
+    """The words alone of each text, in lower case; a text without words stays as it is."""
+    return [" ".join(WORDS.findall(text.casefold())) or text for text in texts]
 
 
 def plain_rows(columns: Columns) -> list[tuple[str, ...]]:
     """The rows as words alone."""
-    return list(zip(*([plain(text) for text in column] for column in columns), strict=True))
+    return list(zip(*map(plain, columns), strict=True))
 
 
 def exact(dev: Columns, train: Columns) -> Mask:

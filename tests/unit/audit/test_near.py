@@ -43,7 +43,7 @@ def test_nothing_is_missed_and_nothing_is_added(texts: list[str], threshold: flo
 
 @pytest.mark.parametrize("threshold", [0.6, 0.8])
 def test_real_questions_with_small_changes(threshold: float) -> None:
-    texts = [plain(row[0]) for row in demo_rows("questions-train", 80)[1:]]
+    texts = plain(row[0] for row in demo_rows("questions-train", 80)[1:])
     texts = list(dict.fromkeys([*texts, *(f"{text} please" for text in texts), *(text[2:].strip() for text in texts)]))
     left, right = list(range(0, len(texts), 2)), list(range(len(texts)))
     pairs = found(texts, left, right, threshold)
@@ -51,7 +51,7 @@ def test_real_questions_with_small_changes(threshold: float) -> None:
 
 
 def test_blocks_do_not_change_what_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    texts = [plain(row[0]) for row in demo_rows("sentences-train", 60)[1:]]
+    texts = plain(row[0] for row in demo_rows("sentences-train", 60)[1:])
     texts = list(dict.fromkeys([*texts, *(text + "s" for text in texts)]))
     everything = list(range(len(texts)))
     whole = found(texts, everything, everything, 0.7)
@@ -69,7 +69,7 @@ def test_texts_without_a_shingle_are_near_nothing() -> None:
 
 def test_the_recall_on_quora_is_whole(data: Path) -> None:
     rows = read(data / "quora/dev.tsv", ("sentence1", "sentence2"), None)[:500]
-    texts = list(dict.fromkeys(plain(text) for row in rows for text in row.texts))
+    texts = list(dict.fromkeys(plain(text for row in rows for text in row.texts)))
     left, right = list(range(0, len(texts), 3)), list(range(len(texts)))
     pairs = found(texts, left, right, 0.6)
     assert pairs == brute(texts, left, right, 0.6) and len(pairs) > 10
