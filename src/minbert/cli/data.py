@@ -15,10 +15,22 @@ if TYPE_CHECKING:
     from minbert.recipe import Recipe
     from minbert.training import Listener
 
+SET = Annotated[list[str] | None, typer.Option("--set", help="path=value, e.g. tasks.x.dev=0.1; repeatable.")]
+NEAR = Annotated[
+    float, typer.Option(help="Similarity from which texts count as near, 0.6 to 1; 0: do not look for near ones.")
+]
+FLOORS = Annotated[bool, typer.Option("--floors", help="Also score the encoder as it is, which takes longer.")]
+ALLOW = Annotated[
+    list[str] | None,
+    typer.Option(help="Do not fail for broken, disagreement, exact, near, transitive, across or dev-test; repeatable."),
+]
+JSON = Annotated[bool, typer.Option("--json", help="Print JSON with every finding instead of tables.")]
+FIX = Annotated[
+    Path | None, typer.Option(help="Write cleaned copies of train, a recipe over them and a note to this new folder.")
+]
+
 data_app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode=None,
-    help="Look at the data of a recipe: leaks, broken rows, labels, lengths.",
+    no_args_is_help=True, rich_markup_mode=None, help="Look at the data of a recipe: leaks, broken rows, labels."
 )
 
 
@@ -32,26 +44,12 @@ def data_commands() -> None:
 def check(
     recipe: RECIPE,
     data: DATA = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="path=value, e.g. tasks.x.dev=0.1; repeatable.")
-    ] = None,
-    near: Annotated[
-        float, typer.Option(help="Similarity from which texts count as near, 0.6 to 1; 0: do not look for near ones.")
-    ] = 0.8,
-    floors: Annotated[
-        bool, typer.Option("--floors", help="Also score the encoder as it is, which takes longer.")
-    ] = False,
-    allow: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Do not fail for broken, disagreement, exact, near, transitive, across or dev-test; repeatable."
-        ),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON with every finding instead of tables.")] = False,
-    fix: Annotated[
-        Path | None,
-        typer.Option(help="Write cleaned copies of train, a recipe over them and a note to this new folder."),
-    ] = None,
+    set_: SET = None,
+    near: NEAR = 0.8,
+    floors: FLOORS = False,
+    allow: ALLOW = None,
+    as_json: JSON = False,
+    fix: FIX = None,
 ) -> None:
     """Check the data of a recipe before training: broken rows, labels, lengths, leaks, floors.
 
