@@ -30,7 +30,7 @@ from minbert.text.tokenizer import load_tokenizer
 from minbert.training import Interrupted
 
 DEMO = Path(str(resources.files("minbert") / "demo"))
-COMMANDS = ["demo", "init", "train", "evaluate", "predict", "reproduce"]
+COMMANDS = ["demo", "init", "train", "evaluate", "predict", "reproduce", "data"]
 NAMES = ("sentiment", "questions", "sentences")
 ROWS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "8-control"]
 

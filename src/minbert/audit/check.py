@@ -50,7 +50,6 @@ class Audit:
         reading: the rows, and those that could not be read.
         parts: the splits of all tasks.
         overlaps: what of dev, select and test stands in train, or of test in dev.
-        texts: how many different texts there are.
         near: the threshold; 0: near rows were not looked for.
         tokenizer: for lengths; None: lengths are left out.
     """
@@ -58,7 +57,6 @@ class Audit:
     reading: Reading
     parts: Sequence[Part]
     overlaps: Sequence[Overlap]
-    texts: int
     near: float
     tokenizer: Tokenizer | None = None
 
@@ -139,7 +137,7 @@ def check(
     told = [
         found for found in overlaps if found.target.task == found.source.task or found.shared.any() or found.any.any()
     ]
-    return Audit(reading, parts, told, len(texts), near, tokenizer)
+    return Audit(reading, parts, told, near, tokenizer)
 
 
 def _gives_away(source: Part, target: Part) -> bool:

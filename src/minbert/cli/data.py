@@ -30,7 +30,9 @@ FIX = Annotated[
 ]
 
 data_app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Look at the data of a recipe: leaks, broken rows, labels."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Look at the data of a recipe: leaks, broken rows, labels.\n\nExample: minbert data check quick --data ~/data",
 )
 
 

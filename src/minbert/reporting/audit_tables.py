@@ -32,11 +32,11 @@ def audit_tables(found: Result) -> list[Table]:
     columns = ["", "rows", "broken", "twice", "dis-\nagree", *lengths]
     labels = [[f"{name} {split}", _labels(part)] for name, split, part in splits]
     return [table("rows, and tokens of what the encoder reads" if lengths else "rows", columns, rows),
-            left(table("labels", ["", "share of each"], labels)),
-            leak_table(found), *floor_tables(found)]  # fmt: skip
+            _left(table("labels", ["", "share of each"], labels)),
+            leak_table(found), floor_table(found)]  # fmt: skip
 
 
-def left(made: Table) -> Table:
+def _left(made: Table) -> Table:
     """The table with its second column to the left: it holds words."""
     made.columns[1].justify = "left"
     return made
@@ -83,7 +83,7 @@ def _source(leak: Result) -> str:
     return str(leak["from_split"]) if own else f"{leak['from_task']} {leak['from_split']}"
 
 
-def floor_tables(found: Result) -> list[Table]:
+def floor_table(found: Result) -> Table:
     """What a score on dev must beat."""
     floors = {name: task["floors"] for name, task in found["tasks"].items()}
     names = list(dict.fromkeys(floor for each in floors.values() for floor in each))
@@ -92,7 +92,7 @@ def floor_tables(found: Result) -> list[Table]:
         [name, found["tasks"][name]["metric"], *(number(each.get(floor)) for floor in names)]
         for name, each in floors.items()
     ]
-    return [table("floors on dev", ["task", "metric", *(titles[name] for name in names)], rows)]
+    return table("floors on dev", ["task", "metric", *(titles[name] for name in names)], rows)
 
 
 def audit_legend(found: Result) -> str:
