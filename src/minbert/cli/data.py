@@ -102,12 +102,13 @@ def look(recipe: "Recipe", data: Path | None, near: float, listener: "Listener")
 
 def add_floors(recipe: "Recipe", found: "Audit", report: dict[str, Any], listener: "Listener") -> None:
     """Scores the encoder as it is."""
-    from minbert.training.floors import floors
+    from minbert.training.floors import floors, floors_work
     from minbert.training.setup import equip, load_encoder
 
     listener.doing("floors: the encoder as it is")
     setup = equip(recipe, found.reading.tasks, load_encoder(recipe))
-    for name, scores in floors(setup, lambda work: None).items():
+    listener.begin(floors_work(setup))
+    for name, scores in floors(setup, listener.advance).items():
         report["tasks"][name]["floors"] = scores
 
 

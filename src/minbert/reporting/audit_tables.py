@@ -13,6 +13,7 @@ SHOWN = 3
 """Findings of a kind that are shown; the JSON has all."""
 LEAST_SHARED = 0.005
 """The share of rows with a text of another task from which a line is worth it."""
+FROZEN = " frozen: logistic or ridge regression on the encoder as found. cosine: its cosine alone."
 CLASSES = 6
 """Classes that are shown."""
 
@@ -102,6 +103,7 @@ def audit_legend(found: Result) -> str:
         "twice: equal rows beyond the first. disagree: groups of equal rows with different labels. by words: case and "
         f"punctuation apart, pairs in either order. {near if found['near'] else ''}transitive: yes-pairs that follow "
         "from train's by A = B, B = C. trivial: the most frequent class of train, or a constant."
+        f"{FROZEN if any('frozen' in task['floors'] for task in found['tasks'].values()) else ''}"
     )
 
 
