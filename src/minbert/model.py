@@ -67,8 +67,7 @@ class MultiTaskModel(nn.Module):
 
     def forms(self, task: str, losses: tuple[Loss, ...] = ()) -> Forms:
         """In which forms a task's rows must stand in a pack for its head and these losses."""
-        two = self.tasks[task].head.reads == 2
-        return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
+        return forms_of(self.tasks[task], losses)
 
     def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
@@ -101,6 +100,12 @@ class MultiTaskModel(nn.Module):
     def embedding_pooling(self) -> Pooling:
         """How embeddings are pooled: as the heads' vectors are, except that BERT's pooler is for heads only."""
         return "cls" if self.pooling == "cls" else "mean"
+
+
+def forms_of(task: Task, losses: tuple[Loss, ...] = ()) -> Forms:
+    """In which forms a task's rows must stand in a pack for its head and these losses."""
+    two = task.head.reads == 2
+    return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
 
 
 def _key(task: str) -> str:

@@ -43,6 +43,7 @@ COMMANDS = [
     "conflicts",
     "report",
     "reproduce",
+    "data",
 ]
 NAMES = ("sentiment", "questions", "sentences")
 ROWS = ["0", "1", "2", "3", "4", "5", "6", "7", "8", "8-control"]

@@ -32,7 +32,10 @@ def evaluate(
 
     Example: minbert evaluate runs/mine --task topic --input march.csv --details
     """
+    from minbert.cli.screen import console
     from minbert.errors import RunError
+    from minbert.reporting.tables import selections
+    from minbert.runs import Run
 
     own_rows = input_ is None and not split
     if split not in ("", "test"):
@@ -52,6 +55,8 @@ def evaluate(
         typer.echo(json.dumps(found[0] if input_ else found, indent=2))
     else:
         show_scores(found)
+        if Run(run).finished:
+            console.print(f"the run: {selections([Run(run).read('result.json')])}")
 
 
 def show_result(run: Path, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from minbert import __version__
 from minbert.cli.ablate import ablate
 from minbert.cli.compare import compare
 from minbert.cli.conflicts import conflicts
+from minbert.cli.data import data_app
 from minbert.cli.demo import demo
 from minbert.cli.evaluate import evaluate
 from minbert.cli.init import init
@@ -56,3 +57,4 @@ for command in (
     reproduce,
 ):
     app.command()(command)
+app.add_typer(data_app, name="data")

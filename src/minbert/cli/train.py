@@ -52,10 +52,10 @@ def train(
     if seeds:
         if seeded:
             raise RecipeError("--set seed=...: expected no seed beside --seeds, found one; leave one of them out")
-        train_seeds(value, seeds, run or Path("runs") / Path(recipe).stem, given, dry)
+        train_seeds(value, seeds, run or Path("runs") / Path(recipe).stem, given, recipe, dry)
         return
     if dry:
-        show_dry_run(value, given)
+        show_dry_run(value, given, recipe)
         return
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
     train_one(value, run or Path("runs") / name, given, resume)
@@ -79,7 +79,7 @@ def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> N
     show_run(folder)
 
 
-def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", dry: bool) -> None:
+def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", name: str, dry: bool) -> None:
     """Trains a recipe with several seeds, each in a folder of its own, and prints mean and deviation."""
     from minbert.cli.screen import console
     from minbert.errors import RecipeError
@@ -95,7 +95,7 @@ def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", dry: bo
     jobs = [Job(stem.name, k, recipe.model_copy(update={"seed": k}), folder) for k, folder in folders.items()]
     check_jobs(jobs)
     if dry:
-        show_dry_run(jobs[0].recipe, given)
+        show_dry_run(jobs[0].recipe, given, name)
         console.print(f"that is one of {len(jobs)} runs, {sum(job.state == 'done' for job in jobs)} done")
         return
     failures = do_jobs(jobs, given, retry=True)
@@ -106,19 +106,28 @@ def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", dry: bo
     end(jobs, failures, "the same command")
 
 
-def show_dry_run(recipe: "Recipe", given: "Given") -> None:
-    """Prints what a run would read and do, and how long it would take."""
+def show_dry_run(recipe: "Recipe", given: "Given", name: str) -> None:
+    """Prints what a run would read and do, what is wrong with its data, and how long it would take."""
+    from minbert.audit import KINDS, Reading, check
     from minbert.cli.screen import console, duration
-    from minbert.reporting.tables import dry_tables
+    from minbert.reporting.audit_tables import short_audit
+    from minbert.reporting.tables import dry_tables, selection
     from minbert.training.dry_run import dry_run
     from minbert.training.setup import set_up
 
-    with console.status("reading, tokenizing, timing five steps ..."):
-        found = dry_run(set_up(recipe, given.data, given.device, skip_bad=given.skip_bad))
+    with console.status("reading, looking for leaks, timing five steps ..."):
+        setup = set_up(recipe, given.data, given.device, skip_bad=given.skip_bad)
+        audit = check(Reading(setup.data)).report()
+        found = dry_run(setup)
+    leaks, said = short_audit(audit, KINDS)
+    for table in leaks:
+        console.print(table)
+    console.print(f"{said}; row by row: minbert data check {name}", markup=False)
     for table in dry_tables(found):
         console.print(table)
     for warning in found["warnings"]:
         console.print(f"note: {warning}", markup=False)
+    console.print(f"the epoch will be selected on {selection(recipe.select.on)}")
     console.print(found["choice"], markup=False)
     console.print(f"about {duration(found['seconds'])}, floors and the final table apart")
 

@@ -3,7 +3,7 @@
 from minbert.encoder.bert import Bert
 from minbert.encoder.config import BertConfig
 from minbert.encoder.encoder import Encoder
-from minbert.encoder.folder import load_folder, save_folder
+from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
 from minbert.encoder.hardware import choice, choose_precision, device_of, environment
 from minbert.encoder.pooling import Pooling
 from minbert.encoder.sources import Source, resolve
@@ -12,6 +12,7 @@ __all__ = [
     "Bert",
     "BertConfig",
     "Encoder",
+    "Loaded",
     "Pooling",
     "Source",
     "choice",
@@ -21,4 +22,5 @@ __all__ = [
     "load_folder",
     "resolve",
     "save_folder",
+    "tokenizer_of",
 ]

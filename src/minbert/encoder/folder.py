@@ -38,9 +38,7 @@ def load_folder(source: Source, max_tokens: int | None = None, dropout: float | 
         WeightsError: a damaged file, tensors that do not fit, a limit over the config's.
     """
     config = source.config if dropout is None else source.config.with_dropout(dropout)
-    limit = config.max_position_embeddings
-    if max_tokens is not None and not 8 <= max_tokens <= limit:
-        raise WeightsError(f"max_tokens: expected 8 to {limit} for {source.name}, found {max_tokens}")
+    tokenizer = tokenizer_of(source, max_tokens)
     try:
         tensors = load_file(source.weights)
     except (SafetensorError, OSError) as fault:
@@ -48,11 +46,27 @@ def load_folder(source: Source, max_tokens: int | None = None, dropout: float | 
     bert = Bert(config)
     fresh(bert.pooler, config.initializer_range, generator(seed, "pooler"))
     remarks = fill(bert, tensors, str(source.weights))
+    return Loaded(bert.eval(), tokenizer, remarks)
+
+
+def tokenizer_of(source: Source, max_tokens: int | None = None) -> Tokenizer:
+    """The tokenizer alone; the weights are not read.
+
+    Args:
+        source: the encoder's files.
+        max_tokens: the limit on a sequence, at most the config's; None: the config's.
+
+    Raises:
+        WeightsError: a tokenizer that does not fit the encoder, a limit over the config's.
+    """
+    limit, size = source.config.max_position_embeddings, source.config.vocab_size
+    if max_tokens is not None and not 8 <= max_tokens <= limit:
+        raise WeightsError(f"max_tokens: expected 8 to {limit} for {source.name}, found {max_tokens}")
     tokenizer = load_tokenizer(source.tokenizer, max_tokens or limit)
     last = max(tokenizer.backend.get_vocab().values(), default=0)
-    if last >= config.vocab_size:
-        raise WeightsError(f"{source.tokenizer}: expected ids below {config.vocab_size} by config.json, found {last}")
-    return Loaded(bert.eval(), tokenizer, remarks)
+    if last >= size:
+        raise WeightsError(f"{source.tokenizer}: expected ids below {size} by config.json, found {last}")
+    return tokenizer
 
 
 def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConfig, pooling: Pooling) -> None:

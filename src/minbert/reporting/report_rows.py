@@ -4,7 +4,7 @@ from typing import Any
 
 from rich.table import Table
 
-from minbert.reporting.tables import number, table
+from minbert.reporting.tables import number, selections, table
 
 Result = dict[str, Any]
 TASKS = ("sentiment", "paraphrase", "similarity")
@@ -58,7 +58,7 @@ def report_table(results: dict[str, Result], title: str) -> Table:
         rows.append([f"{row} {NAMES[row]}", *ours, number(result.get("norm"))])
         if row in EXPECTED:
             rows.append(["  the report", *(f"{value:.3f}" for value in EXPECTED[row]), "-"])
-    return table(title, columns, rows)
+    return table(title, columns, rows, selections(results.values()))
 
 
 def overall_table(columns: dict[str, dict[str, Result]]) -> Table:
@@ -69,7 +69,8 @@ def overall_table(columns: dict[str, dict[str, Result]]) -> Table:
         if any(value is not None for value in found):
             report = EXPECTED[row][-1] if row in EXPECTED else None
             rows.append([f"{row} {NAMES[row]}", number(report), *map(number, found)])
-    return table("raw mean on dev", ["row", "the report", *columns], rows)
+    every = [result for results in columns.values() for result in results.values()]
+    return table("raw mean on dev", ["row", "the report", *columns], rows, selections(every))
 
 
 FLOORS = "floors on dev: SST most frequent class of train .253, Quora always no .625, STS a constant 0"

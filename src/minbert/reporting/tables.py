@@ -1,5 +1,6 @@
 """Tables for the terminal."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -29,6 +30,21 @@ def table(title: str, columns: list[str], rows: list[list[str]], caption: str = 
 def number(value: float | None) -> str:
     """Three places, or a dash."""
     return "-" if value is None else f"{value:.3f}"
+
+
+def selection(on: str | float) -> str:
+    """On which rows the epoch was selected, in words.
+
+    Args:
+        on: `select.on` of the recipe.
+    """
+    return "dev" if on == "dev" else f"{100 * float(on):.3g} % of train, held out; dev is only reported"
+
+
+def selections(results: Iterable[Result]) -> str:
+    """On which rows the epochs of several results were selected."""
+    found = {selection(result["selected_on"]) for result in results if result["best"].get("epoch")}
+    return f"epochs selected on {' / '.join(sorted(found))}" if found else "no epoch was selected"
 
 
 def result_table(result: Result) -> Table:
@@ -66,9 +82,11 @@ def result_notes(result: Result) -> list[str]:
     best = result["best"]
     if best.get("epoch"):
         lines.append(
-            f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {result['selected_on']}; "
+            f"best: stage {best['stage']}, epoch {best['epoch']}, selected on {selection(result['selected_on'])}; "
             f"seed {result['seed']}"
         )
+    elif "selected_on" in result:
+        lines.append(f"nothing was trained, so no epoch was selected; seed {result['seed']}")
     lines += [
         f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"
         for name, task in result["tasks"].items()

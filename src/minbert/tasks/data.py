@@ -1,5 +1,6 @@
 """A task's rows: read, checked, split."""
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,11 +10,13 @@ import numpy.typing as npt
 from torch import Tensor
 
 from minbert.errors import DataError
+from minbert.storage import atomic_file
 from minbert.tasks.leaks import exact, transitive
 from minbert.tasks.splits import hold_out
 from minbert.tasks.task import Task
 from minbert.text.batches import shuffled
 from minbert.text.example import Example
+from minbert.text.lines import Fault
 from minbert.text.readers import read
 
 Find = Callable[[str], Path]
@@ -103,9 +106,10 @@ def load_task(
     if faults:
         raise DataError(faults)
     learned = task.learned([example.label or "" for _, example in examples["train"]])
-    splits = {split: _labelled(learned, rows, faults) for split, rows in examples.items()}
-    if faults:
-        raise DataError(faults)
+    unread: list[Fault] = []
+    splits = {split: _labelled(learned, rows, unread) for split, rows in examples.items()}
+    if unread:
+        _set_aside(unread, _rejects(skip_bad, name, ["labels"]))
     small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
     if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
@@ -140,17 +144,29 @@ def _rejects(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
     return skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{stems[-1]}{again}{skip_bad.suffix}")
 
 
-def _labelled(task: Task, rows: list[tuple[Path, Example]], faults: list[str]) -> Split:
-    """The rows with their labels as numbers; what is no label goes to `faults`."""
-    parsed = [task.parse(example.label or "") for _, example in rows]
-    faults += [
-        f"{path}:{example.line}: {label}"
-        for (path, example), label in zip(rows, parsed, strict=True)
-        if isinstance(label, str)
-    ]
-    numbers = [label for label in parsed if not isinstance(label, str)]
-    columns = tuple(tuple(example.texts[i] for _, example in rows) for i in range(len(task.text)))
-    return Split(columns, task.tensor(numbers), tuple(f"{path}:{example.line}" for path, example in rows))
+def _labelled(task: Task, rows: list[tuple[Path, Example]], unread: list[Fault]) -> Split:
+    """The rows with their labels as numbers; rows whose label is none go to `unread`."""
+    kept: list[tuple[Path, Example]] = []
+    numbers: list[float] = []
+    for path, example in rows:
+        label = task.parse(example.label or "")
+        if isinstance(label, str):
+            unread.append(Fault(path, example.line, label, "\t".join((*example.texts, example.label or ""))))
+        else:
+            kept.append((path, example))
+            numbers.append(label)
+    columns = tuple(tuple(example.texts[i] for _, example in kept) for i in range(len(task.text)))
+    return Split(columns, task.tensor(numbers), tuple(f"{path}:{example.line}" for path, example in kept))
+
+
+def _set_aside(unread: list[Fault], rejects: Path | None) -> None:
+    """Writes rows with unreadable labels as `read` writes its bad rows, or raises if there is no place for them."""
+    if rejects is None:
+        raise DataError([str(fault) for fault in unread])
+    with atomic_file(rejects) as file:
+        for fault in unread:
+            record = {"file": str(fault.path), "line": fault.line, "fault": fault.problem, "row": fault.raw}
+            file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def _hold(splits: dict[str, Split], split: str, share: float, seed: int, name: str, remarks: list[str]) -> None:

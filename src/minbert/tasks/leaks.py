@@ -6,22 +6,26 @@ B = C, and dev asks whether A = C.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 
-from minbert.tasks.clusters import clusters
+from minbert.tasks.clusters import Numbers, clusters
 
 WORDS = re.compile(r"\w+")
 Mask = npt.NDArray[np.bool_]
 Columns = Sequence[Sequence[str]]
 
 
+def plain(texts: Iterable[str]) -> list[str]:
+    """The words alone of each text, in lower case; a text without words stays as it is."""
+    return [" ".join(WORDS.findall(text.casefold())) or text for text in texts]
+
+
 def plain_rows(columns: Columns) -> list[tuple[str, ...]]:
-    """The rows as words alone, in lower case; a text without words stays as it is."""
-    plain = [[" ".join(WORDS.findall(text.casefold())) or text for text in column] for column in columns]
-    return list(zip(*plain, strict=True))
+    """The rows as words alone."""
+    return list(zip(*map(plain, columns), strict=True))
 
 
 def exact(dev: Columns, train: Columns) -> Mask:
@@ -33,13 +37,26 @@ def exact(dev: Columns, train: Columns) -> Mask:
 def transitive(dev: Columns, dev_yes: Mask, train: Columns, train_yes: Mask) -> Mask:
     """Positive dev pairs that follow from the clusters of duplicates in train (exact ones included)."""
     numbers: dict[str, int] = {}
-    pairs = [row for row, yes in zip(plain_rows(train), train_yes, strict=True) if yes]
-    ends = np.array([[numbers.setdefault(text, len(numbers)) for text in row] for row in pairs], dtype=np.int64)
-    ends = ends.reshape(-1, 2)
-    cluster = clusters(ends[:, 0], ends[:, 1], len(numbers))
+    ends, dev_ends = (
+        np.array([[numbers.setdefault(text, len(numbers)) for text in row] for row in plain_rows(columns)])
+        for columns in (train, dev)
+    )
+    return linked(dev_ends, dev_yes, ends[train_yes], len(numbers))
 
-    def follows(a: str, b: str) -> bool:
-        return a in numbers and b in numbers and bool(cluster[numbers[a]] == cluster[numbers[b]])
 
-    found: Mask = dev_yes & np.array([follows(*row) for row in plain_rows(dev)], dtype=bool)
+def linked(pairs: Numbers, yes: Mask, links: Numbers, size: int) -> Mask:
+    """Positive pairs whose two texts hang together by links.
+
+    Args:
+        pairs: (rows, 2), numbers of texts.
+        yes: which of them are positive.
+        links: (rows, 2): train's positive pairs.
+        size: how many texts are numbered.
+    """
+    links = links.reshape(-1, 2)
+    cluster = clusters(links[:, 0], links[:, 1], size)
+    known = np.zeros(size, dtype=bool)
+    known[links] = True
+    left, right = pairs.reshape(-1, 2).T
+    found: Mask = yes & known[left] & known[right] & (cluster[left] == cluster[right])
     return found

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from minbert.metrics import METRICS
 from minbert.tasks import Split, Task
-from minbert.training.evaluator import by_cosine, embed_columns, sample
+from minbert.training.evaluator import THRESHOLD_ROWS, by_cosine, embed_columns, sample
 from minbert.training.setup import Setup
 
 FROZEN_ROWS = 4000
@@ -39,6 +39,19 @@ def floors(setup: Setup, advance: Advance) -> dict[str, dict[str, Any]]:
             **({} if alone is None else {"untouched": alone.metrics()[spec.scored_by]}),
         }
     return found
+
+
+def floors_work(setup: Setup) -> int:
+    """About how many tokens `floors` reads: for a bar."""
+    work = 0.0
+    for name, data in setup.data.items():
+        rows = min(FROZEN_ROWS, len(data.splits["train"]))
+        rows += THRESHOLD_ROWS if data.task.kind == "yes_no" and data.task.is_pair else 0
+        # A pair is read apart, each text with two special tokens.
+        extra = 2 * len(data.task.text)
+        work += rows * (setup.texts[name, "train"].lengths().mean() + extra)
+        work += (setup.texts[name, "dev"].lengths() + extra).sum()
+    return int(work)
 
 
 def trivial(task: Task, train: Tensor, dev: Tensor) -> float:

@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 import minbert.distributed as distributed
-from minbert.encoder import Source, choose_precision, device_of, environment, load_folder, resolve
+from minbert.encoder import Loaded, Source, choose_precision, device_of, environment, load_folder, resolve
 from minbert.errors import DataError, MinbertError
 from minbert.model import MultiTaskModel
 from minbert.recipe import Recipe
@@ -167,13 +167,30 @@ def set_up(
     except DataError as fault:
         faults.append(fault)
     try:
-        source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
-        loaded = load_folder(source, recipe.encoder.max_tokens, recipe.encoder.dropout, recipe.seed)
+        found = load_encoder(recipe)
     except MinbertError as fault:
         faults.append(fault)
     if faults:
         lines = [line for fault in faults for line in getattr(fault, "faults", [str(fault)])]
         raise faults[0] if len(faults) == 1 else DataError(lines)
+    return equip(recipe, rows, found, device, precision)
+
+
+def load_encoder(recipe: Recipe) -> tuple[Source, Loaded]:
+    """The files of a recipe's encoder, and what they hold."""
+    source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
+    return source, load_folder(source, recipe.encoder.max_tokens, recipe.encoder.dropout, recipe.seed)
+
+
+def equip(
+    recipe: Recipe,
+    rows: dict[str, TaskData],
+    encoder: tuple[Source, Loaded],
+    device: str = "auto",
+    precision: str = "",
+) -> Setup:
+    """Puts rows and encoder together; arguments as for `set_up`."""
+    source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
     place = device_of(device)

@@ -10,7 +10,16 @@ from rich.table import Table
 
 from minbert.reporting.report_rows import EXPECTED, NAMES, figures, overall_table, report_table
 from minbert.reporting.scores import score_grids
-from minbert.reporting.tables import LEGEND, dry_tables, forgetting_table, number, result_notes, result_table, table
+from minbert.reporting.tables import (
+    LEGEND,
+    dry_tables,
+    forgetting_table,
+    number,
+    result_notes,
+    result_table,
+    selections,
+    table,
+)
 
 TASKS = ("sentiment", "paraphrase", "similarity")
 METRICS = {"sentiment": "accuracy", "paraphrase": "macro_f1", "similarity": "spearman"}
@@ -81,6 +90,16 @@ class TestResult:
         assert lines[-1] == "note: contaminated" and len(lines) == 6
         bare = {"tasks": {}, "best": {}, "note": ""}
         assert result_notes(bare) == []
+
+    def test_every_table_says_on_what_it_was_selected(self) -> None:
+        share = {**result(), "selected_on": 0.05}
+        assert "selected on 5 % of train, held out; dev is only reported; seed 0" in result_notes(share)[1]
+        untrained = {**result(), "best": {}}
+        assert result_notes(untrained)[1] == "nothing was trained, so no epoch was selected; seed 0"
+        assert selections([untrained]) == "no epoch was selected"
+        assert selections([result(), untrained]) == "epochs selected on dev"
+        for made in (report_table({"3": share}, ""), overall_table({"lr": {"3": share}})):
+            assert "epochs selected on 5 % of train" in " ".join(shown(made).split())
 
     def test_the_legend_explains_the_columns(self) -> None:
         text = shown(result_table(result()))

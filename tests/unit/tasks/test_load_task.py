@@ -1,6 +1,7 @@
 """A task's files: read, checked, split, limited."""
 
 import csv
+import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -186,3 +187,21 @@ def test_leaks_of_a_split(write: Write, load: Load) -> None:
     pair = {"text": ("a", "b"), "label": "y", "train": "train.csv", "dev": "dev.csv"}
     assert load(YesNo(**pair)).leaked("dev").tolist() == [True, True, False, False]
     assert load(Rating(**pair, range=(0, 1))).leaked("dev").tolist() == [False, True, False, False]
+
+
+def test_rows_whose_label_cannot_be_read_are_skipped_like_other_bad_rows(
+    write: Write, load: Load, tmp_path: Path
+) -> None:
+    write("train.csv", [("p", "q", "1"), ("r", "s", "perhaps"), ("t", "u", "no")])
+    write("dev.csv", [("p", "s", "0"), ("x", "y", "?")])
+    task = YesNo(text=("a", "b"), label="y", train="train.csv", dev="dev.csv")
+    assert len(faults(load, task, tmp_path)) == 2
+    data = load(task, skip_bad=tmp_path / "bad.jsonl")
+    assert {name: split.labels.tolist() for name, split in data.splits.items()} == {"train": [1, 0], "dev": [0]}
+    assert data.splits["train"].places == (f"{tmp_path}/train.csv:2", f"{tmp_path}/train.csv:4")
+    records = [json.loads(line) for line in (tmp_path / "bad-mine-labels.jsonl").read_text().splitlines()]
+    assert [(r["file"], r["line"], r["row"]) for r in records] == [
+        (f"{tmp_path}/train.csv", 3, "r\ts\tperhaps"),
+        (f"{tmp_path}/dev.csv", 3, "x\ty\t?"),
+    ]
+    assert all("expected a yes or no" in r["fault"] for r in records)

@@ -13,7 +13,7 @@ from tests.conftest import toy_table
 from minbert.recipe import check_recipe
 from minbert.tasks import Classes, Rating, Split, Task, YesNo
 from minbert.training.evaluator import by_embedding
-from minbert.training.floors import features, floors, frozen, trivial
+from minbert.training.floors import features, floors, floors_work, frozen, trivial
 from minbert.training.setup import Setup, set_up
 
 DEMO = Path(str(resources.files("minbert") / "demo"))
@@ -84,5 +84,6 @@ class TestFloors:
         assert all(-1 <= value <= 1 for floor in found.values() for value in floor.values())
         alone = by_embedding(setup, "similarity", setup.data["similarity"].splits["dev"], work.append)
         assert alone is not None and found["similarity"]["untouched"] == alone.metrics()["pearson"]
+        assert sum(work) <= floors_work(setup) <= 2.5 * sum(work)
         assert sum(work) > 0 and floors(setup, work.append) == found
         assert all(torch.equal(before[name], tensor) for name, tensor in setup.model.state_dict().items())
