@@ -42,14 +42,17 @@ def _rule(able: Sequence[Against]) -> str:
 
 
 def _leaks(results: Sequence[dict[str, Any]], without: bool) -> list[str]:
-    leaked = {
-        f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"
-        for result in results
-        for name, task in result["tasks"].items()
-        if task["dev_leaked_rows"]
-    }
+    counts: dict[tuple[str, int], set[int]] = {}
+    for result in results:
+        for name, task in result["tasks"].items():
+            counts.setdefault((name, task["dev_rows"]), set()).add(task["dev_leaked_rows"])
     remedy = "left out here" if without else "--without-leaks leaves them out"
-    return [f"{line}; {remedy}" for line in sorted(leaked)]
+    lines = []
+    for (name, rows), leaked in sorted(counts.items()):
+        # Where a share of train is held out or drawn, it is another one under another seed.
+        ends = " to ".join(f"{count:,}" for count in dict.fromkeys([min(leaked), max(leaked)]))
+        lines += [f"{name}: {ends} of {rows:,} dev rows can be had from train; {remedy}"] if max(leaked) else []
+    return lines
 
 
 def _recipes(arms: Sequence[Arm]) -> Iterator[str]:

@@ -79,7 +79,8 @@ def _rows(like: Tensor, shape: Sequence[int], layout: Layout, firsts: bool = Fal
     if firsts:
         return like.new_empty(sum(layout.sequences), *shape)
     made = like.new_empty(rows or len(like), *shape)
-    made[sum(layout.tokens) :] = 0
+    if len(made) > sum(layout.tokens):
+        made[sum(layout.tokens) :] = 0
     return made
 
 

@@ -82,7 +82,8 @@ class Bert(Encoder):
             noise = Noise(layout, seeds, device) if self.training else None
             hidden = self.embeddings(packed, precision, noise)
             tokens = len(hidden)
-            hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
+            if rounded(tokens) > tokens:
+                hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
             *below, last = self.layers
             for layer in below:
                 hidden = layer(hidden, layout, None, noise)
