@@ -115,7 +115,7 @@ def matrix_rate(device: torch.device, side: int) -> float:
     return 2 * side**3 / min(lap.seconds)
 
 
-def run(rounds: int = 7) -> list[Row]:
+def run(rounds: int = 7, warm: int = 3) -> list[Row]:
     """All sizes and batches against both forms of the peer."""
     need("transformers")
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -135,7 +135,7 @@ def run(rounds: int = 7) -> list[Row]:
                     "transformers, by length": theirs(size, sequences, device, True),
                 },
                 rounds,
-                warm=3,
+                warm,
             )
             share = 6 * tokens * 12 * size.layers * size.width**2 / mine.median / rate
             for peer in (padded, ordered):

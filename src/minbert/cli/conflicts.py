@@ -46,4 +46,4 @@ def conflicts(
     if rows:
         console.print(forgetting_table(rows, list(rows[-1]["scores"])))
     if plot:
-        console.print(f"wrote {plot}", markup=False)
+        console.print(f"wrote {plot}", markup=False, soft_wrap=True)

@@ -32,10 +32,7 @@ def evaluate(
 
     Example: minbert evaluate runs/mine --task topic --input march.csv --details
     """
-    from minbert.cli.screen import console
     from minbert.errors import RunError
-    from minbert.reporting.tables import selections
-    from minbert.runs import Run
 
     own_rows = input_ is None and not split
     if split not in ("", "test"):
@@ -54,9 +51,7 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(found[0] if input_ else found, indent=2))
     else:
-        show_scores(found)
-        if Run(run).finished:
-            console.print(f"the run: {selections([Run(run).read('result.json')])}")
+        show_scores(run, found)
 
 
 def show_result(run: Path, as_json: bool) -> None:
@@ -114,14 +109,16 @@ def file_scores(
     return found
 
 
-def show_scores(found: list[dict[str, Any]]) -> None:
-    """Prints what was found, task by task."""
+def show_scores(run: Path, found: list[dict[str, Any]]) -> None:
+    """Prints what was found, task by task, and on what the run's epoch was selected."""
     from rich.padding import Padding
     from rich.text import Text
 
     from minbert.cli.screen import console, show
     from minbert.reporting.details import detail_grids, worst_lines
     from minbert.reporting.scores import score_grids
+    from minbert.reporting.tables import selections
+    from minbert.runs import Run
 
     for scores in found:
         for grid in [*score_grids(scores), *(detail_grids(scores) if "worst" in scores else [])]:
@@ -130,3 +127,5 @@ def show_scores(found: list[dict[str, Any]]) -> None:
             console.print(Padding(Text(line), (0, 0, 0, indent), expand=False))
         if "worst" in scores:
             console.print()
+    if Run(run).finished:
+        console.print(f"the run: {selections([Run(run).read('result.json')])}")

@@ -37,4 +37,4 @@ def report(
         with console.status("drawing the map of the texts ..."):
             text = run_page(made, no_map_of("--no-map was given") if no_map else map_of(made, device))
     write_text(file, text)
-    console.print(f"wrote {file} ({len(text.encode()) / 1024:,.0f} KiB)", markup=False)
+    console.print(f"wrote {file} ({len(text.encode()) / 1024:,.0f} KiB)", markup=False, soft_wrap=True)
