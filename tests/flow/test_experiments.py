@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
+from tests.flow.test_commands import Said
 
 from minbert import train
-from minbert.cli.main import app
 from minbert.errors import MissingExtra
 from minbert.experiments import Given, Search, jobs_of, read_experiment, read_space, run_all
 from minbert.recipe import Recipe, load_recipe
@@ -71,21 +70,6 @@ for number in range(4):
     children.append(child)
 print(json.dumps([os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]))
 """
-
-
-class Said:
-    """What a command printed, and its exit status."""
-
-    def __init__(self, *words: object) -> None:
-        found = CliRunner(env={"COLUMNS": "100", "MINBERT_DATA": ""}).invoke(app, list(map(str, words)))
-        self.status, self.output, self.errors = found.exit_code, found.stdout, found.stderr
-        unforeseen = found.exception and not isinstance(found.exception, SystemExit)
-        assert not unforeseen and "Traceback" not in self.errors, (found.exception, self.output, self.errors)
-
-    @property
-    def text(self) -> str:
-        """The output with all white space as single spaces."""
-        return " ".join(self.output.split())
 
 
 class Stopping(Listener):
