@@ -280,10 +280,19 @@ class TestExperiment:
         assert headings(folder / "x.html") == ["Scores", "Every seed", "Curves", "Arms", "Runs"]
         raw = json.loads((home / "run" / "result.json").read_text())["raw"]
         # The mean of two seeds .1 apart: half the width of the interval is t(.975, 1) * .1 / 2.
-        assert f"{raw + 0.05:.3f} ± 0.635" in text
+        assert f"{raw + 0.05:.3f} ± 0.635" in text and "No difference can be shown" in text
         assert "2 of 4 runs are missing" in text and "not begun" in text and "not finished" in text
         assert 'stages.train.merge = {"kind": "pcgrad"}' in text and "no finished run" in text
         assert text.count("alert(1)") >= 2
+
+    def test_differences_are_those_of_compare(self, home: Path, folder: Path) -> None:
+        for place in (folder / "pcgrad" / "seed-0", folder / "sum" / "seed-1"):
+            shutil.rmtree(place)
+            shutil.copytree(home / "run", place)
+        good("report", folder, "-o", folder / "x.html")
+        text = page_of(folder / "x.html").text
+        assert "Difference to sum" in text and "+0.000 +0.000 to +0.000" in " ".join(text.split())
+        assert "pcgrad against sum: raw +0.000" in " ".join(text.split())
 
     def test_a_damaged_plan_or_no_run_is_refused(self, folder: Path) -> None:
         shutil.rmtree(folder / "sum")

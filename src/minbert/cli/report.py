@@ -25,12 +25,14 @@ def report(
     Example: minbert report runs/mine -o mine.html
     """
     from minbert.cli.screen import console
-    from minbert.reporting.page import experiment_page, gather, map_of, no_map_of, read_experiment, run_page
+    from minbert.reporting.page import compared, experiment_page, gather, map_of, no_map_of, read_experiment, run_page
     from minbert.storage import write_text
 
     file = output or run / "report.html"
     if (run / "experiment.json").is_file():
-        text = experiment_page(read_experiment(run))
+        with console.status("comparing the arms ..."):
+            found = read_experiment(run)
+            text = experiment_page(found, compared(run, found))
     else:
         with console.status("reading the run ..."):
             made = gather(run, data)

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from minbert.comparison import Against, Comparison, compare, read_arms
 from minbert.errors import RunError
+from minbert.reporting.comparison import sentences
 from minbert.reporting.page.arms import arm_curves, seed_dots
 from minbert.reporting.page.html import Html, note, table, tag
 from minbert.reporting.page.page import page
@@ -16,6 +18,7 @@ from minbert.reporting.page.section import Section
 from minbert.reporting.tables import number
 from minbert.runs import Run, read_lines
 from minbert.statistics.estimate import t_estimate
+from minbert.training.answers import FILE as ANSWERS
 
 FILE = "experiment.json"
 MEAN = "mean of dev"
@@ -93,12 +96,25 @@ def interval(values: list[float]) -> tuple[float, float]:
     return mean, estimate.high - mean
 
 
-def experiment_page(found: Experiment) -> str:
-    """The page of an experiment."""
-    raw = all("raw" in result for result in found.results.values())
+def compared(folder: Path, found: Experiment) -> Comparison | None:
+    """The arms against the first one; None where fewer than two have finished runs, or runs keep no answers."""
+    kept = all((folder / arm / f"seed-{seed}" / ANSWERS).is_file() for arm, seed in found.results)
+    if not kept or len({arm for arm, _ in found.results}) < 2 or not found.scores(next(iter(found.arms)), MEAN):
+        return None
+    return compare(read_arms([folder]), lambda draws: None)
+
+
+def experiment_page(found: Experiment, against: Comparison | None = None) -> str:
+    """The page of an experiment.
+
+    Args:
+        found: its plan and runs.
+        against: its arms against the first one.
+    """
+    raw = any("raw" in result for result in found.results.values())
     columns = [*([MEAN] if raw else []), *found.tasks]
     sections = [
-        _table(found, columns),
+        _table(found, columns, against),
         Section(
             "Every seed",
             "A dot for each run on dev; the bar is the 95 % t interval of the mean over seeds.",
@@ -126,15 +142,18 @@ def _headline(found: Experiment, columns: list[str]) -> Html:
     return tiles(shown)
 
 
-def _table(found: Experiment, columns: list[str]) -> Section:
-    """Arms and tasks, and the differences to the first arm, paired by seed."""
+def _table(found: Experiment, columns: list[str], against: Comparison | None) -> Section:
+    """Arms and tasks, and the differences to the first arm, by the same rule as `minbert compare`."""
     arms = list(found.arms)
     rows = [[arm, *(_cell(list(found.scores(arm, column).values())) for column in columns)] for arm in arms]
     head = ["arm", *(f"{column}, {found.tasks[column]}" if column in found.tasks else column for column in columns)]
     parts = [table(head, rows, class_="wide")]
-    if len(arms) > 1:
-        paired = [[arm, *(_difference(found, arm, column) for column in columns)] for arm in arms[1:]]
-        parts.append(table(["arm", *columns], paired, f"Difference to {arms[0]}, paired by seed"))
+    if against and against.against:
+        paired = [[one.arm, *(_difference(one, column) for column in columns)] for one in against.against]
+        parts.append(table(["arm", *columns], paired, f"Difference to {against.against[0].control}"))
+        parts += [note(f"{line}.") for line in sentences(against)]
+    elif len(arms) > 1:
+        parts.append(note("No difference can be shown: the runs keep no answers, or too few are finished."))
     notes = list(dict.fromkeys(result["note"] for result in found.results.values() if result["note"]))
     selected = list(dict.fromkeys(str(result["selected_on"]) for result in found.results.values()))
     on = f"The epoch was selected on {' and '.join('dev' if s == 'dev' else f'{s} of train' for s in selected)}."
@@ -142,19 +161,23 @@ def _table(found: Experiment, columns: list[str]) -> Section:
     return Section("Scores", lead, (*parts, *(note(f"Note: {line}.") for line in notes)))
 
 
-def _cell(values: list[float], signed: bool = False) -> Html:
+def _cell(values: list[float]) -> Html:
     if not values:
         return tag("td", "-", class_="number")
     mean, half = interval(values)
-    shown = f"{mean:+.3f}" if signed else number(mean)
     more = "one seed" if math.isnan(half) else f"± {half:.3f}"
-    sure = signed and not math.isnan(half) and abs(mean) > half
-    return tag("td", shown, " ", tag("span", more, class_="delta"), class_="number best" if sure else "number")
+    return tag("td", number(mean), " ", tag("span", more, class_="delta"), class_="number")
 
 
-def _difference(found: Experiment, arm: str, column: str) -> Html:
-    control, mine = found.scores(next(iter(found.arms)), column), found.scores(arm, column)
-    return _cell([mine[seed] - control[seed] for seed in mine if seed in control], signed=True)
+def _difference(one: Against, column: str) -> Html:
+    """A difference with the interval that decides; bold where it is the mean over all tasks and no noise."""
+    wanted = "raw" if column == MEAN else column
+    found = [contrast.both for contrast in one.contrasts if contrast.quantity == wanted]
+    if not found:
+        return tag("td", "-", class_="number")
+    sure = column == MEAN and one.verdict != "noise"
+    ends = tag("span", f"{found[0].low:+.3f} to {found[0].high:+.3f}", class_="delta")
+    return tag("td", f"{found[0].difference:+.3f}", " ", ends, class_="number best" if sure else "number")
 
 
 def _arms(found: Experiment) -> Section:
