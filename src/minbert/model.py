@@ -124,12 +124,6 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
     (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
 
 
-def read_tasks(folder: Path) -> dict[str, Task]:
-    """The tasks of a model that `save_model` wrote, with their classes, without its weights."""
-    settings = json.loads((folder / SETTINGS).read_text())
-    return TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
-
-
 def load_model(folder: Path) -> MultiTaskModel:
     """Opens a model that `save_model` wrote and `write_folder` sealed.
 
@@ -139,7 +133,7 @@ def load_model(folder: Path) -> MultiTaskModel:
     """
     folder = valid_folder(folder)
     settings = json.loads((folder / SETTINGS).read_text())
-    tasks = read_tasks(folder)
+    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)

@@ -33,6 +33,10 @@ except ImportError:  # not a POSIX system: nothing there locks a run
     fcntl = None  # type: ignore[assignment]
 
 
+EXPERIMENT = "experiment.json"
+"""In the folder of an experiment: what its arms and seeds are; its runs are at `<arm>/seed-<k>/`."""
+
+
 class Run:
     """A run folder. Of several processes only the first one writes.
 

@@ -22,17 +22,16 @@ def conflicts(
     Example: minbert conflicts runs/mine --plot conflicts.svg
     """
     from minbert.cli.screen import console
-    from minbert.model import read_tasks
     from minbert.reporting.conflict_plot import plot_conflicts
     from minbert.reporting.conflicts import LEGEND, conflict_summary, conflict_tables, pairs_of, recorded
     from minbert.reporting.tables import forgetting_table
     from minbert.runs import read_lines
+    from minbert.training.answers import read_tasks
     from minbert.training.forgetting import forgetting
 
     lines = recorded(run)
     found = conflict_summary(lines)
-    best = run / "best"
-    metrics = {name: str(task.scored_by) for name, task in read_tasks(best).items()} if best.exists() else {}
+    metrics = {name: str(task.scored_by) for name, task in read_tasks(run).items()} if (run / "best").exists() else {}
     rows = forgetting(read_lines(run / "metrics.jsonl"), metrics) if metrics else []
     if plot:
         plot_conflicts(pairs_of(lines), rows, run.resolve().name, plot)

@@ -26,10 +26,11 @@ def report(
     """
     from minbert.cli.screen import console
     from minbert.reporting.page import compared, experiment_page, gather, map_of, no_map_of, read_experiment, run_page
+    from minbert.runs import EXPERIMENT
     from minbert.storage import write_text
 
     file = output or run / "report.html"
-    if (run / "experiment.json").is_file():
+    if (run / EXPERIMENT).is_file():
         with console.status("comparing the arms ..."):
             found = read_experiment(run)
             text = experiment_page(found, compared(run, found))

@@ -8,9 +8,8 @@ from pathlib import Path
 
 from minbert.comparison.finished import FinishedRun, read_finished
 from minbert.errors import RunError
-from minbert.runs import Run
+from minbert.runs import EXPERIMENT, Run
 
-EXPERIMENT = "experiment.json"
 SEED_FOLDER = re.compile(r"seed-\d+")
 
 

@@ -18,11 +18,11 @@ from minbert.errors import RunError
 from minbert.experiments.claims import holder, latest
 from minbert.experiments.experiment import Experiment
 from minbert.recipe import Recipe
-from minbert.runs import Run, read_lines
+from minbert.runs import EXPERIMENT, Run, read_lines
 from minbert.storage import write_text
 from minbert.training.train import check_folder, same_recipe
 
-RECORD, FAILED = "experiment.json", "failed.json"
+FAILED = "failed.json"
 
 State = Literal["done", "failed", "running", "begun", "new"]
 
@@ -113,7 +113,7 @@ def check_place(experiment: Experiment, folder: Path) -> None:
     Raises:
         RunError: it holds something else, or runs of arms that have changed or do not stand in the file any more.
     """
-    record = folder / RECORD
+    record = folder / EXPERIMENT
     if record.is_file():
         faults = _conflicts(_read(record), experiment, folder)
         if faults:
@@ -124,7 +124,7 @@ def check_place(experiment: Experiment, folder: Path) -> None:
 
 def settle(experiment: Experiment, folder: Path) -> None:
     """Writes down what the experiment is, after `check_place`."""
-    record, now = folder / RECORD, json.dumps(experiment.record(), indent=2) + "\n"
+    record, now = folder / EXPERIMENT, json.dumps(experiment.record(), indent=2) + "\n"
     if not record.is_file() or record.read_text(encoding="utf-8") != now:
         write_text(record, now)
 

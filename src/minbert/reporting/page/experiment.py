@@ -16,11 +16,10 @@ from minbert.reporting.page.page import page
 from minbert.reporting.page.scores import tiles
 from minbert.reporting.page.section import Section
 from minbert.reporting.tables import number
-from minbert.runs import Run, read_lines
+from minbert.runs import EXPERIMENT, Run, read_lines
 from minbert.statistics.estimate import t_estimate
 from minbert.training.answers import FILE as ANSWERS
 
-FILE = "experiment.json"
 MEAN = "mean of dev"
 
 
@@ -66,12 +65,14 @@ def read_experiment(folder: Path) -> Experiment:
     Raises:
         RunError: no plan, a damaged one, or no finished run.
     """
-    plan = Run(folder).read(FILE)
+    plan = Run(folder).read(EXPERIMENT)
     try:
         name, seeds = str(plan["name"]), [int(seed) for seed in plan["seeds"]]
         arms = {str(arm): dict(changes) for arm, changes in dict(plan["arms"]).items()}
     except (KeyError, TypeError, ValueError) as fault:
-        raise RunError(f"{folder / FILE}: expected name, arms and seeds, found {fault!r}; it is damaged") from None
+        raise RunError(
+            f"{folder / EXPERIMENT}: expected name, arms and seeds, found {fault!r}; it is damaged"
+        ) from None
     results, epochs, missing = {}, {}, {}
     for arm in arms:
         for seed in seeds:

@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from minbert.errors import DataError, MinbertError, RunError
-from minbert.model import read_tasks
 from minbert.runs import Run, read_lines
 from minbert.storage import digest_of
 from minbert.tasks import Find, Split, Task, load_task
 from minbert.training.answers import FILE as ANSWERS
-from minbert.training.answers import Answered, Answers, read_answers
+from minbert.training.answers import Answered, Answers, read_answers, read_tasks
 from minbert.training.conflicts import FILE as CONFLICTS
 
 
@@ -85,7 +84,7 @@ def gather(folder: Path, data: Path | None = None) -> Material:
     answers: Answers = {}
     rows: dict[str, Split] = {}
     best = run.valid("best")
-    tasks = read_tasks(best) if best else {}
+    tasks = read_tasks(folder) if best else {}
     try:
         answers = read_answers(folder)
     except RunError as fault:
