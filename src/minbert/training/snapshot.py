@@ -39,7 +39,9 @@ class Place:
     conflicts: int = 0
 
 
-def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: AdamW | None, merge: Memory) -> None:
+def save_snapshot(
+    folder: Path, place: Place, model: MultiTaskModel, optimizer: AdamW | None, memories: dict[str, Memory]
+) -> None:
     """Writes a snapshot into an empty folder.
 
     Args:
@@ -47,7 +49,7 @@ def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: 
         place: where the training stands.
         model: its weights.
         optimizer: its memory; None between stages.
-        merge: the memory of the merge: tensors and plain values.
+        memories: what methods remember from step to step, by the method's name: tensors and plain values.
     """
     save_file(
         {name: tensor.detach().cpu().contiguous() for name, tensor in model.state_dict().items()},
@@ -59,10 +61,12 @@ def save_snapshot(folder: Path, place: Place, model: MultiTaskModel, optimizer: 
         if state:
             ages[name] = state["step"]
             tensors[f"m.{name}"], tensors[f"v.{name}"] = state["m"].cpu(), state["v"].cpu()
-    tensors |= {f"merge.{key}": value for key, value in merge.items() if isinstance(value, Tensor)}
-    plain = {key: value for key, value in merge.items() if not isinstance(value, Tensor)}
+    plain: dict[str, Memory] = {}
+    for name, memory in memories.items():
+        tensors |= {f"{name}:{key}": value.cpu() for key, value in memory.items() if isinstance(value, Tensor)}
+        plain[name] = {key: value for key, value in memory.items() if not isinstance(value, Tensor)}
     save_file(tensors, folder / "optimizer.safetensors")
-    (folder / "state.json").write_text(json.dumps({"place": asdict(place), "ages": ages, "merge": plain}))
+    (folder / "state.json").write_text(json.dumps({"place": asdict(place), "ages": ages, "memories": plain}))
 
 
 def load_place(folder: Path, model: MultiTaskModel) -> Place:
@@ -72,12 +76,15 @@ def load_place(folder: Path, model: MultiTaskModel) -> Place:
     return Place(**state["place"])
 
 
-def load_memory(folder: Path, model: MultiTaskModel, optimizer: AdamW) -> Memory:
-    """Reads the optimizer's memory into it, and gives back the merge's."""
+def load_memories(folder: Path, model: MultiTaskModel, optimizer: AdamW) -> dict[str, Memory]:
+    """Reads the optimizer's memory into it, and gives back those of the methods."""
     state, tensors = json.loads((folder / "state.json").read_text()), load_file(folder / "optimizer.safetensors")
     for name, parameter in model.named_parameters():
         if name in state["ages"]:
             memory = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("m", "v")}
             optimizer.state[parameter] = {"step": state["ages"][name], **memory}
-    merged = {key.removeprefix("merge."): value for key, value in tensors.items() if key.startswith("merge.")}
-    return {**state["merge"], **merged}
+    found: dict[str, Memory] = state["memories"]
+    for name in found:
+        prefix = f"{name}:"
+        found[name] |= {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+    return found

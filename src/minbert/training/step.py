@@ -56,7 +56,7 @@ class Stepper:
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
-        self.merge_state: dict[str, Any] = stage.merge.start(len(losses))
+        self.memories: dict[str, dict[str, Any]] = {"merge": stage.merge.start(len(losses))}
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
         """One step.
@@ -91,7 +91,7 @@ class Stepper:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
         if apart:
             rng = generator(self.seed, self.name, "merge", number)
-            weights, self.merge_state = self.stage.merge(rows.gram(), self.merge_state, rng)
+            weights, self.memories["merge"] = self.stage.merge(rows.gram(), self.memories["merge"], rng)
             rows.put(weights)
         self._move(number, total, losses)
         return losses

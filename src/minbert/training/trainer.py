@@ -22,7 +22,7 @@ from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.progress import Listener
 from minbert.training.setup import Setup
-from minbert.training.snapshot import Place, load_memory, load_place, save_snapshot
+from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
 from minbert.training.trainable import check_trainable, trainable
 from minbert.training.work import PHASE_ROWS, done_work, whole_work
@@ -116,8 +116,7 @@ class Trainer:
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
         if folder:
-            memory = load_memory(folder, self.setup.model, optimizer)
-            stepper.merge_state = memory or stepper.merge_state
+            stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:
                 stepper.shards.drop()
         while place.epoch < stage.epochs:
@@ -202,7 +201,7 @@ class Trainer:
         place, model = self.place, self.setup.model
         with stepper.shards.gathered() if stepper.shards else nullcontext():
             self.run.checkpoint(
-                "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.merge_state)
+                "snapshot", lambda folder: save_snapshot(folder, place, model, stepper.optimizer, stepper.memories)
             )
         now = time.monotonic()
         rest = (now - begin) / SNAPSHOT_SHARE if self.snapshot_seconds else 0.0
