@@ -76,14 +76,19 @@ class MultiTaskModel(nn.Module):
             work: batches, each with its task.
             seeds: for dropout in training, one per batch; None: from torch's default generator.
         """
-        hows = [self.tasks[task].head.pooling or self.pooling for task, _ in work]
+        hows = [self._poolings(task, batch.forms) for task, batch in work]
         found: list[Pooled] = []
         for (_, batch), vectors in zip(
             work, self.encoder.vectors_of([batch.pack for _, batch in work], hows, seeds), strict=True
         ):
-            parts = vectors.split(len(batch.rows))
-            found.append((parts[0], parts[1:]) if batch.forms.whole else (None, parts))
+            parts = [pooled.split(len(batch.rows)) for pooled in vectors]
+            found.append((parts[0][0], parts[-1][1:]) if batch.forms.whole else (None, parts[0]))
         return found
+
+    def _poolings(self, task: str, forms: Forms) -> list[Pooling]:
+        """The head's pooling; and where losses read the texts apart beside it, that of the embeddings they train."""
+        own = self.tasks[task].head.pooling or self.pooling
+        return list(dict.fromkeys((own, self.embedding_pooling))) if forms.whole and forms.apart else [own]
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""

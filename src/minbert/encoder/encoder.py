@@ -41,11 +41,11 @@ class Encoder(nn.Module, ABC):
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""
-        return self.vectors_of([packed], [how])[0]
+        return self.vectors_of([packed], [(how,)])[0][0]
 
     def vectors_of(
-        self, packs: Sequence[Packed], hows: Sequence[Pooling], seeds: Sequence[int] | None = None
-    ) -> list[Vectors]:
+        self, packs: Sequence[Packed], hows: Sequence[Sequence[Pooling]], seeds: Sequence[int] | None = None
+    ) -> list[list[Vectors]]:
         """The vectors of several packs: from one pass, or two where some need the first tokens only.
 
         (The last layer skips the others, and draws no dropout for them. In one pass with packs that need all tokens it
@@ -53,16 +53,21 @@ class Encoder(nn.Module, ABC):
 
         Args:
             packs: one or more.
-            hows: the pooling of each.
+            hows: the poolings of each, one or more.
             seeds: for dropout in training, one per pack; None: from torch's default generator.
+
+        Returns:
+            For each pack its vectors, by each of its poolings.
         """
-        found: dict[int, Vectors] = {}
+        found: dict[int, list[Vectors]] = {}
         for firsts in (True, False):
-            chosen = [i for i, how in enumerate(hows) if (how != "mean") == firsts]
+            chosen = [i for i, how in enumerate(hows) if ("mean" not in how) == firsts]
             mine = [packs[i] for i in chosen]
             if not mine:
                 continue
             hidden = self(join(mine), self.precision, firsts, None if seeds is None else [seeds[i] for i in chosen])
             parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
-            found |= {i: pool(part, packs[i], hows[i], self.pooler) for i, part in zip(chosen, parts, strict=True)}
+            for i, part in zip(chosen, parts, strict=True):
+                first = part if firsts else part.index_select(0, packs[i].offsets[:-1])
+                found[i] = [pool(part if how == "mean" else first, packs[i], how, self.pooler) for how in hows[i]]
         return [found[i] for i in range(len(packs))]
