@@ -92,10 +92,10 @@ class MultiTaskModel(nn.Module):
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""
-        if whole is None:
-            outputs: Outputs = self.head(task)(*apart)
-            return outputs
-        return Outputs(self.head(task)(whole).scores, apart)
+        given = apart if whole is None else (whole, *apart)[: self.tasks[task].head.reads]
+        outputs: Outputs = self.head(task)(*given)
+        # A loss may read the texts apart beside a head that does not.
+        return outputs if outputs.vectors else Outputs(outputs.scores, apart)
 
     def forward(self, task: str, batch: Batch) -> Outputs:
         """The outputs of a batch of a task."""
@@ -109,8 +109,8 @@ class MultiTaskModel(nn.Module):
 
 def forms_of(task: Task, losses: tuple[Loss, ...] = ()) -> Forms:
     """In which forms a task's rows must stand in a pack for its head and these losses."""
-    two = task.head.reads == 2
-    return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
+    reads = task.head.reads
+    return Forms(whole=reads != 2, apart=reads > 1 or any(loss.reads == "vectors" for loss in losses))
 
 
 def _key(task: str) -> str:
