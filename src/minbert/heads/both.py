@@ -32,9 +32,10 @@ class BothModule(HeadModule):
 
 
 class Both(Head):
-    """A linear layer over the joint pair's vector and over distance, product and cosine of the vectors of its texts apart.
+    """A linear layer over the vector of the joint pair, and over distance, product and cosine of its texts apart.
 
-    It costs what both readings cost together. The texts apart are pooled as embeddings are, so losses on vectors and this head train what `embed` gives.
+    It costs what both readings cost together. The texts apart are pooled as embeddings are, so this head and losses on
+    vectors train what `embed` gives.
 
     Source: Devlin et al. 2018, section 4.1 (joint); Reimers & Gurevych 2019, section 3 (apart).
     Deviates: neither reads a pair in both ways, nor gives the cosine itself.
