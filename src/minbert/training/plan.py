@@ -65,9 +65,9 @@ class StagePlan:
         }
 
     def _plan(self, name: str, data: TaskData) -> TaskPlan:
-        losses = self.stage.losses_of(name, data.task)
         train = data.splits["train"]
         targets = data.task.targets(train.labels, train.labels)
+        losses = tuple(loss.learned(targets) for loss in self.stage.losses_of(name, data.task))
         usable = np.logical_or.reduce([loss.usable(targets).numpy() for loss in losses])
         pool = np.flatnonzero(usable)
         if not len(pool):
