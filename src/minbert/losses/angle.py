@@ -21,7 +21,7 @@ class AnglE(Loss):
     Attributes:
         scale: s, above 0.
 
-    Source: Li and Li 2023, "AnglE-optimized Text Embeddings", section 3.5, as their code has it.
+    Source: Li and Li 2023, "AnglE-optimized Text Embeddings", the angle objective, as their code has it.
     Deviates: the paper's formula subtracts the other way round and calls a difference of angles what here, as in the
     authors' code and sentence-transformers, is the larger the more alike two texts are. The cosine and in-batch terms
     of the paper's objective are losses of their own here: `["cosent", "mnr", "angle"]`.

@@ -19,7 +19,7 @@ class ClassBalanced(Loss):
         beta: 0 to below 1; 0 weighs all classes alike, near 1 by 1 / n_c.
         counts: n_c, the rows of each class in train; filled in by `learned`, no key of a recipe.
 
-    Source: Cui et al. 2019, equations 9 and 10.
+    Source: Cui et al. 2019, sections 3 and 4.
     Deviates: a class that train lacks has weight 0 and is left out of the mean.
     """
 

@@ -18,7 +18,7 @@ class Pearson(Loss):
 
     It says nothing of where the scores lie and how far apart; beside `mse` they stay on the scale of the ratings.
 
-    Source: Pearson 1895; as a loss: Huang et al. 2022, "Knowledge Distillation from A Stronger Teacher", section 3.
+    Source: Pearson 1895; as a loss: Huang et al. 2022, "Knowledge Distillation from A Stronger Teacher".
     """
 
     kinds = frozenset({"rating"})

@@ -16,7 +16,7 @@ class SquaredEarthMover(Loss):
     The classes must stand in their order: `labels` of the task, or by default sorted, numbers as such. Alone it learns
     slowly where the softmax is sure of a wrong class; beside cross-entropy it does not.
 
-    Source: Hou et al. 2016, "Squared Earth Mover's Distance-based Loss", section 3; it is the ranked probability score
+    Source: Hou et al. 2016, "Squared Earth Mover's Distance-based Loss"; it is the ranked probability score
     of Epstein 1969.
     """
 

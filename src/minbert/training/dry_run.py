@@ -40,7 +40,9 @@ def dry_run(setup: Setup) -> dict[str, Any]:
     rate = seconds_per_work(setup, plans)
     return {
         "tasks": {name: _task(setup, name, plans) for name in setup.data},
-        "stages": {n: {"steps": p.steps, "rows": {t: q.samples for t, q in p.tasks.items()}} for n, p in plans.items()},
+        "stages": {
+            n: {"steps": p.steps, "rows": {t: round(r) for t, r in p.rows_per_epoch.items()}} for n, p in plans.items()
+        },
         "seconds": rate * whole_work(setup, plans),
         "choice": choice(setup.device, setup.precision),
         "warnings": warnings,
