@@ -37,6 +37,8 @@ def dry_run(setup: Setup) -> dict[str, Any]:
             warnings.append(
                 f"stage {name!r} has only {plan.steps} steps; more epochs, or smaller batches, may do better"
             )
+        if plan.stage.mixture.adaptive:
+            warnings.append(f"stage {name!r}: rows an epoch are those of the first; later ones depend on the scores")
     rate = seconds_per_work(setup, plans)
     return {
         "tasks": {name: _task(setup, name, plans) for name in setup.data},
