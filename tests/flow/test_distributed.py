@@ -104,6 +104,12 @@ STAGES: dict[str, dict[str, Any]] = {
     "round robin, accumulated": {"mixture": "round_robin", "batches_per_step": 6, "conflicts_every": 1},
     "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad", "conflicts_every": 1},
     "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
+    "ordered": {
+        "losses": {"questions": ["bce", "cosent", "angle"], "similarity": ["mse", "pearson", "cosent"]},
+        "mixture": {"kind": "annealed", "final": 0.0},
+        "epochs": 2,
+    },
+    "progress": {"mixture": "progress", "epochs": 2, "losses": {"sentiment": ["class_balanced", "squared_emd"]}},
     "frozen": {"update": ["heads"]},
     "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
@@ -111,6 +117,7 @@ STAGES: dict[str, dict[str, Any]] = {
 
 def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start) -> None:
     tables = {name: exact(tiny_bert, **stage) for name, stage in STAGES.items()}
+    tables["progress"]["select"] = {"on": 0.25}
     two = start([(table, str(toy_data), str(tmp_path / "two" / name), False, 0) for name, table in tables.items()])
     for name, table in tables.items():
         train(check_recipe(table, toy_data), tmp_path / "one" / name, with_floors=False)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minbert.gradients import PCGrad, Sum
-from minbert.mixtures import Proportional, RoundRobin, Sequential
+from minbert.mixtures import Ahead, Proportional, RoundRobin, Sequential
 from minbert.optimizer import Constant, Cosine, Linear
 
 
@@ -32,10 +32,14 @@ def test_sum_is_ones() -> None:
     assert Sum()(-torch.eye(3), {}, rng())[0].tolist() == [1, 1, 1]
 
 
+def ahead(*batches: int) -> Ahead:
+    return Ahead("abcdef"[: len(batches)], [32 * count for count in batches], batches)
+
+
 def test_orders() -> None:
-    assert Sequential()([2, 1, 3], rng()) == [0, 0, 1, 2, 2, 2]
-    assert RoundRobin()([2, 1, 3], rng()) == [0, 1, 2, 0, 2, 2]
-    assert sorted(Proportional()([2, 1, 3], rng())) == [0, 0, 1, 2, 2, 2]
+    assert Sequential()(ahead(2, 1, 3), {}, rng()) == [0, 0, 1, 2, 2, 2]
+    assert RoundRobin()(ahead(2, 1, 3), {}, rng()) == [0, 1, 2, 0, 2, 2]
+    assert sorted(Proportional()(ahead(2, 1, 3), {}, rng())) == [0, 0, 1, 2, 2, 2]
 
 
 def test_schedules() -> None:

@@ -24,6 +24,7 @@ def case(loss: Loss, rows: int = 8) -> tuple[Tensor, tuple[Tensor, Tensor], Targ
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
 def test_one_finite_number_with_a_gradient_whatever_the_order_of_rows(loss: Loss) -> None:
     scores, vectors, targets = case(loss)
+    loss = loss.learned(targets)
     found = loss(Outputs(scores, vectors), targets)
     assert found.shape == () and torch.isfinite(found)
     found.backward()
@@ -38,11 +39,19 @@ def test_one_finite_number_with_a_gradient_whatever_the_order_of_rows(loss: Loss
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
 def test_a_step_down_the_gradient_makes_it_smaller(loss: Loss) -> None:
     scores, vectors, targets = case(loss)
+    loss = loss.learned(targets)
     found = loss(Outputs(scores, vectors), targets)
     found.backward()
     with torch.no_grad():
         moved = [x if x.grad is None else x - 0.05 * x.grad for x in (scores, *vectors)]
         assert float(loss(Outputs(moved[0], (moved[1], moved[2])), targets)) < float(found)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
+def test_what_it_learns_from_train_is_no_key_and_is_learned_anew_each_time(loss: Loss) -> None:
+    targets = case(loss)[-1]
+    learned = loss.learned(targets)
+    assert learned.model_dump() == loss.model_dump() and learned == learned.learned(targets) == loss.learned(targets)
 
 
 def ranking(hashes: Tensor, **settings: bool) -> float:

@@ -11,9 +11,7 @@ from minbert.losses import AnyLoss, Loss, Targets
 from minbert.outputs import Outputs
 
 LOSSES = [member() for member in AnyLoss.__metadata__[0].members.values()]  # type: ignore[attr-defined]
-CASES = [(loss, kind) for loss in LOSSES for kind in sorted(loss.kinds)]
-LOW, HIGH, CLASSES, ROWS = 1.0, 5.0, 3, 12
-cases = pytest.mark.parametrize(("loss", "kind"), CASES, ids=[f"{loss.kind}-{kind}" for loss, kind in CASES])
+LOW, HIGH, CLASSES, ROWS, WIDTH = 1.0, 5.0, 3, 12, 512
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -29,17 +27,21 @@ def targets_of(kind: str) -> Targets:
     return Targets(torch.linspace(LOW, HIGH, ROWS), LOW, HIGH, hashes)
 
 
+CASES = [(loss.learned(targets_of(kind)), kind) for loss in LOSSES for kind in sorted(loss.kinds)]
+cases = pytest.mark.parametrize(("loss", "kind"), CASES, ids=[f"{loss.kind}-{kind}" for loss, kind in CASES])
+
+
 def outputs_of(kind: str, right: float) -> Outputs:
     """Outputs that are noise at 0 and right at 1: the scores say the labels, the cosines say how alike a pair is."""
-    targets, left = targets_of(kind), noise(ROWS, 64, seed=1)
+    targets, left = targets_of(kind), noise(ROWS, WIDTH, seed=1)
     if kind == "classes":
         ideal = 5 * torch.eye(CLASSES)[targets.labels]
     else:
         ideal = targets.scaled[:, None] if kind == "rating" else 10 * (targets.scaled[:, None] - 0.5)
     alike = targets.scaled[:, None] if kind != "classes" else torch.zeros(ROWS, 1)
-    partner = alike * left + (1 - alike) * noise(ROWS, 64, seed=2)
+    partner = alike * left + (1 - alike) * noise(ROWS, WIDTH, seed=2)
     scores = (1 - right) * noise(*ideal.shape) + right * ideal
-    return Outputs(scores, (left, (1 - right) * noise(ROWS, 64, seed=3) + right * partner))
+    return Outputs(scores, (left, (1 - right) * noise(ROWS, WIDTH, seed=3) + right * partner))
 
 
 @cases

@@ -2,21 +2,47 @@
 
 from typing import Annotated
 
+from minbert.losses.angle import AnglE
 from minbert.losses.binary import BinaryCrossEntropy
+from minbert.losses.class_balanced import ClassBalanced
+from minbert.losses.cosent import CoSENT
 from minbert.losses.cross_entropy import CrossEntropy
+from minbert.losses.focal import Focal
 from minbert.losses.loss import Loss, Targets
+from minbert.losses.pearson import Pearson
 from minbert.losses.ranking import MultipleNegativesRanking
+from minbert.losses.squared_emd import SquaredEarthMover
 from minbert.losses.squared_error import SquaredError
 from minbert.values import Family
 
-AnyLoss = Annotated[Loss, Family(CrossEntropy, BinaryCrossEntropy, SquaredError, MultipleNegativesRanking)]
+AnyLoss = Annotated[
+    Loss,
+    Family(
+        CrossEntropy,
+        BinaryCrossEntropy,
+        SquaredError,
+        MultipleNegativesRanking,
+        CoSENT,
+        AnglE,
+        SquaredEarthMover,
+        Focal,
+        ClassBalanced,
+        Pearson,
+    ),
+]
 
 __all__ = [
+    "AnglE",
     "AnyLoss",
     "BinaryCrossEntropy",
+    "ClassBalanced",
+    "CoSENT",
     "CrossEntropy",
+    "Focal",
     "Loss",
     "MultipleNegativesRanking",
+    "Pearson",
+    "SquaredEarthMover",
     "SquaredError",
     "Targets",
 ]

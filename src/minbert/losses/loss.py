@@ -53,7 +53,11 @@ class Loss(Value):
 
     @abstractmethod
     def __call__(self, outputs: Outputs, targets: Targets) -> Scalar:
-        """The loss of a batch: a mean over its rows."""
+        """The loss of a batch: a mean over its rows, or one number for all of them where it couples them."""
+
+    def learned(self, train: Targets) -> "Loss":
+        """The loss with what it has to learn from the labels of train filled in."""
+        return self
 
     def usable(self, targets: Targets) -> Tensor:
         """Which rows it can learn from, (rows,): all, unless a loss says otherwise."""

@@ -121,6 +121,8 @@ class Recipe(Value):
             found += [(f"tasks.{name}.{fault.split(':')[0]}", fault.split(": ", 1)[1]) for fault in task.faults()]
         for name, stage in self.stages.items():
             found += [(f"stages.{name}.{key}", fault) for key, fault in stage.faults(self.tasks)]
+            if stage.mixture.adaptive and self.select.on == "dev":
+                found.append((f"stages.{name}.mixture", _on_dev(stage.mixture.kind)))
         for name in self.select.weights:
             if name not in self.tasks:
                 found.append((f"select.weights.{name}", f"expected a task ({', '.join(self.tasks)}), found {name!r}"))
@@ -134,6 +136,11 @@ class Recipe(Value):
     def digest(self) -> str:
         """SHA-256 of the whole recipe."""
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
+
+
+def _on_dev(mixture: str) -> str:
+    expected = f"expected rows of train held out for the scores that {mixture!r} goes by"
+    return f"{expected}, found select.on = 'dev'; set select.on to a share such as 0.05"
 
 
 def _without_none(value: Any) -> Any:

@@ -46,7 +46,7 @@ class Stage(Value):
         head_lr: of the heads; 0: as `lr`.
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
-        mixture: which task comes next.
+        mixture: how often each task comes, and in which order; an epoch's number of batches is the same with all.
         batches_per_step: batches whose gradients make one step.
         merge: how the gradients of the tasks of a step become one.
         update: what is trained: `encoder`, `encoder[4:]`, `heads`.
@@ -94,6 +94,9 @@ class Stage(Value):
             value = getattr(self, key)
             if isinstance(value, dict):
                 found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
+        for key, value in self.mixture:
+            if isinstance(value, dict):
+                found += [(f"mixture.{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
         for name, losses in self.losses.items():
             found += [
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])

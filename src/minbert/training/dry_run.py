@@ -37,10 +37,14 @@ def dry_run(setup: Setup) -> dict[str, Any]:
             warnings.append(
                 f"stage {name!r} has only {plan.steps} steps; more epochs, or smaller batches, may do better"
             )
+        if plan.stage.mixture.adaptive:
+            warnings.append(f"stage {name!r}: rows an epoch are those of the first; later ones depend on the scores")
     rate = seconds_per_work(setup, plans)
     return {
         "tasks": {name: _task(setup, name, plans) for name in setup.data},
-        "stages": {n: {"steps": p.steps, "rows": {t: q.samples for t, q in p.tasks.items()}} for n, p in plans.items()},
+        "stages": {
+            n: {"steps": p.steps, "rows": {t: round(r) for t, r in p.rows_per_epoch.items()}} for n, p in plans.items()
+        },
         "seconds": rate * whole_work(setup, plans),
         "choice": choice(setup.device, setup.precision),
         "warnings": warnings,

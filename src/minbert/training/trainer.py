@@ -115,6 +115,7 @@ class Trainer:
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
+        stepper.memories["mixture"] = plan.start()
         if folder:
             stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:
@@ -123,14 +124,15 @@ class Trainer:
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
             self._snapshot(stepper)
-            self._epoch_end(name, begin)
+            scores = self._epoch_end(name, begin)
+            stepper.memories["mixture"] = plan.after_epoch(place.epoch, stepper.memories["mixture"], scores)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
         place.stage, place.epoch = place.stage + 1, 0
 
     def _epoch(self, name: str, plan: StagePlan, stepper: Stepper) -> None:
         """The steps of an epoch that are not done yet."""
-        place, steps = self.place, plan.epoch(self.place.epoch)
+        place, steps = self.place, plan.epoch(self.place.epoch, stepper.memories["mixture"])
         ends = plan.phase_ends(steps)
         for number in range(place.step, len(steps)):
             self.listener.doing(f"{name} {place.epoch + 1}/{plan.stage.epochs}")
@@ -155,8 +157,8 @@ class Trainer:
         scores = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
         self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=scores)
 
-    def _epoch_end(self, name: str, begin: float) -> None:
-        """Scores all tasks, keeps the checkpoint if it is the best, writes the last one."""
+    def _epoch_end(self, name: str, begin: float) -> dict[str, float]:
+        """Scores all tasks, keeps the checkpoint if it is the best, writes the last one; each task's own metric."""
         place, recipe = self.place, self.setup.recipe
         self.listener.doing("scoring")
         losses = {task: place.sums[task] / place.counts[task] for task in place.sums}
@@ -177,6 +179,7 @@ class Trainer:
         seconds = round(time.monotonic() - begin, 2)
         self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)
         self.listener.scored(line)
+        return {task: found[self.setup.model.tasks[task].scored_by] for task, found in chosen.items()}
 
     def _select(self, scores: dict[str, dict[str, float]]) -> float:
         """The weighted mean of the trained tasks' metrics, as `select` says."""

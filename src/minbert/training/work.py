@@ -32,9 +32,9 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
     """The rows a stage trains on, and those it is scored on after each epoch and each phase."""
     per_epoch = 0.0
     frozen = all(part == "heads" for part in plan.stage.update)
-    for task, part in plan.tasks.items():
-        if not frozen:
-            per_epoch += TRAIN * part.samples * tokens_per_row(setup, task, "train", part.losses)
+    if not frozen:
+        for task, rows in plan.rows_per_epoch.items():
+            per_epoch += TRAIN * rows * tokens_per_row(setup, task, "train", plan.tasks[task].losses)
     for split in ("dev", "select"):
         for task in setup.data:
             if (task, split) in setup.texts:

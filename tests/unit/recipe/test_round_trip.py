@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from minbert.gradients import AnyMerge, Merge, PCGrad
 from minbert.heads import AnyHead
-from minbert.losses import Loss, Targets
+from minbert.losses import AnyLoss, Loss, Targets
 from minbert.mixtures import AnyMixture
 from minbert.optimizer import AnySchedule
 from minbert.outputs import Outputs
@@ -50,7 +50,9 @@ stages = st.fixed_dictionaries(
     optional={
         "lr": rates,
         "batch": st.integers(1, 99),
-        "mixture": st.sampled_from(["round_robin", "proportional"]),
+        "mixture": st.sampled_from(["round_robin", "proportional", "annealed"])
+        | st.builds(lambda t: {"kind": "temperature", "temperature": t}, st.floats(1, 99))
+        | st.just({"kind": "fixed", "shares": {}}),
         "merge": kinds(AnyMerge),
         "schedule": kinds(AnySchedule)
         | st.builds(lambda kind, w: {"kind": kind, "warmup": w}, kinds(AnySchedule), st.floats(0, 1)),
@@ -92,6 +94,17 @@ def test_the_digest_is_of_what_is_done_and_not_of_where() -> None:
 
 def test_stages_in_another_order_are_another_recipe() -> None:
     assert recipe_of(stages={"a": {}, "b": {}}).digest != recipe_of(stages={"b": {}, "a": {}}).digest
+
+
+def test_shares_and_losses_go_out_and_in() -> None:
+    stage = {
+        "mixture": {"kind": "fixed", "shares": {"a": 2, "b": 0.5}},
+        "losses": {"a": [{"kind": "focal", "gamma": 1}, "class_balanced"], "b": {"kind": "bce", "smoothing": 0.1}},
+    }
+    later = {"mixture": {"kind": "progress", "reach": {"a": 0.9}}}
+    recipe = recipe_of(stages={"train": stage, "later": later}, select={"on": 0.1})
+    again = check_recipe(tomllib.loads(recipe.to_toml()), Path("here"))
+    assert again == recipe and again.stages["later"].mixture.model_dump()["reach"] == {"a": 0.9}
 
 
 def test_defaults_written_out_are_the_same_recipe() -> None:
@@ -153,7 +166,7 @@ def test_an_instance_of_another_family_is_not_taken() -> None:
         Stage(merge=Zero())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("family", [AnyHead, AnyMerge, AnyMixture, AnySchedule])
+@pytest.mark.parametrize("family", [AnyHead, AnyLoss, AnyMerge, AnyMixture, AnySchedule])
 def test_every_member_of_a_family_goes_through_its_own_table(family: Any) -> None:
     members = family.__metadata__[0].members
     assert [member().model_dump()["kind"] for member in members.values()] == list(members)
