@@ -3,6 +3,7 @@
 All of it is a pure function of (seed, stage, epoch, task), so a killed run goes on with the same batches.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,11 +108,7 @@ class StagePlan:
 
     def rows_used(self) -> dict[str, Rows]:
         """Every row that the stage will use, by task, sorted."""
-        found: dict[str, list[Rows]] = {name: [] for name in self.tasks}
-        for epoch in range(self.stage.epochs):
-            for slot in (slot for step in self.epoch(epoch) for slot in step):
-                found[slot.task].append(slot.rows)
-        return {name: np.unique(np.concatenate(rows)) for name, rows in found.items()}
+        return rows_of([step for epoch in range(self.stage.epochs) for step in self.epoch(epoch)])
 
     def phase_ends(self, steps: list[list[Slot]]) -> set[int]:
         """The steps of an epoch after which another task begins, for mixtures that go task by task."""
@@ -119,3 +116,11 @@ class StagePlan:
             return set()
         last = [step[-1].task for step in steps]
         return {i for i, task in enumerate(last) if i + 1 == len(last) or last[i + 1] != task}
+
+
+def rows_of(steps: Sequence[Sequence[Slot]]) -> dict[str, Rows]:
+    """The rows of some steps, by task, sorted."""
+    found: dict[str, list[Rows]] = {}
+    for slot in (slot for step in steps for slot in step):
+        found.setdefault(slot.task, []).append(slot.rows)
+    return {name: np.unique(np.concatenate(rows)) for name, rows in found.items()}

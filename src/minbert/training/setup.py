@@ -16,6 +16,7 @@ from minbert.recipe import Recipe
 from minbert.storage import digest_of
 from minbert.tasks import TaskData, load_task
 from minbert.text.batches import Texts, texts_of
+from minbert.training.teachers import Teachers, find_teachers, record_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class Setup:
         precision: of the matrix products.
         remarks: what a reader should know of the load.
         extras: what of the encoder's files was left out.
+        teachers: what the stages' tasks learn from besides their labels.
     """
 
     recipe: Recipe
@@ -43,6 +45,7 @@ class Setup:
     precision: torch.dtype
     remarks: tuple[str, ...]
     extras: tuple[str, ...]
+    teachers: Teachers
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says: what the result depends on besides the recipe."""
@@ -66,6 +69,7 @@ class Setup:
             "methods": own_methods(self.recipe),
             "rows": rows,
             "files": files,
+            **({"teachers": record_of(self.teachers)} if self.teachers else {}),
         }
 
 
@@ -192,6 +196,7 @@ def equip(
     """Puts rows and encoder together; arguments as for `set_up`."""
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
+    teachers = find_teachers(recipe, tasks)
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
@@ -207,7 +212,7 @@ def equip(
     fresh = [f"encoder {source.name}: {r}" for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
     remarks = fresh + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
     extras = tuple(loaded.remarks)
-    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras)
+    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras, teachers)
 
 
 def uses_pooler(recipe: Recipe) -> bool:

@@ -174,6 +174,8 @@ def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
         raise RunError("the data files are not those with which the run began; choose another --run")
     if record["encoder"]["sha256"] != now["encoder"]["sha256"]:
         raise RunError("the encoder's weights are not those with which the run began; choose another --run")
+    if record.get("teachers") != now.get("teachers"):
+        raise RunError("the teachers are not those with which the run began; choose another --run")
     present = environment(setup.device, setup.precision)
     other = [
         f"{key} {value} (was {record['environment'].get(key)})"

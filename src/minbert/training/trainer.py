@@ -24,8 +24,9 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
+from minbert.training.teaching import Teaching, teach
 from minbert.training.trainable import check_trainable, trainable
-from minbert.training.work import PHASE_ROWS, done_work, whole_work
+from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work
 
 SNAPSHOT_SECONDS = 60.0
 """The least time between two snapshots: what a kill can lose."""
@@ -99,6 +100,7 @@ class Trainer:
     def _stage(self, name: str, stage: Stage, folder: Any) -> None:
         """One stage, from where the place says."""
         plan, place = self.plans[name], self.place
+        teaching = self._teaching(plan)
         shared, heads = trainable(self.setup, stage, list(plan.tasks))
         assert isinstance(stage.optimizer, AdamWSpec)
         rates = [(stage.lr, shared)]
@@ -114,7 +116,8 @@ class Trainer:
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
-        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
+        parts = (shared, every_head)
+        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, teaching)
         if folder:
             stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:
@@ -127,6 +130,16 @@ class Trainer:
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
         place.stage, place.epoch = place.stage + 1, 0
+
+    def _teaching(self, plan: StagePlan) -> Teaching | None:
+        """What the stage's teachers say of its rows, if it has any."""
+        work = teaching_work(self.setup, plan)
+        if not work:
+            return None
+        # Nothing is trained now, so a signal may end it at once.
+        self.setup.model.eval()
+        used = plan.rows_used()
+        return teach(self.setup, plan.name, used, work, self.listener, self._advance, self.run)
 
     def _epoch(self, name: str, plan: StagePlan, stepper: Stepper) -> None:
         """The steps of an epoch that are not done yet."""
