@@ -43,11 +43,14 @@ class Select(Value):
         kind: `mean` of the tasks' metrics as they are; `mean_norm`: correlations mapped to 0-1 first.
         weights: by task; a task not named has 1.
         on: `dev`, or the share of train held out for it.
+        patience: so many epochs without a better score than the stage's best so far end the stage; 0: none do. The next
+            stage goes on from the weights as they are.
     """
 
     kind: Literal["mean", "mean_norm"] = "mean"
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     on: Literal["dev"] | Annotated[float, Field(gt=0, lt=1)] = "dev"
+    patience: int = Field(default=0, ge=0)
 
 
 class Recipe(Value):

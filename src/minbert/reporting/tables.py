@@ -88,6 +88,11 @@ def result_notes(result: Result) -> list[str]:
     elif "selected_on" in result:
         lines.append(f"nothing was trained, so no epoch was selected; seed {result['seed']}")
     lines += [
+        f"stage {end['stage']} stopped after epoch {end['epoch']} of {end['of']}: "
+        f"{end['patience']} in a row without a better select score (select.patience)"
+        for end in result.get("stopped", [])
+    ]
+    lines += [
         f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"
         for name, task in result["tasks"].items()
         if task["dev_leaked_rows"]

@@ -43,11 +43,15 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     save_answers(run, answers)
     dev = {name: found["dev"] for name, found in tasks.items() if found["dev"]}
     epochs = [line for line in read_lines(run.folder / "metrics.jsonl") if line["event"] == "epoch"]
+    stopped = [
+        {"stage": line["stage"], "epoch": line["epoch"]} | line["stopped"] for line in epochs if "stopped" in line
+    ]
     best_line = max(epochs, key=lambda line: float(line["select_score"]), default={})
     return {
         "tasks": tasks,
         **means(setup.model.tasks, dev),
         "best": {key: best_line.get(key) for key in ("stage", "epoch", "select_score")},
+        **({"stopped": stopped} if stopped else {}),
         "selected_on": setup.recipe.select.on,
         "seed": setup.recipe.seed,
         "encoder": setup.source.name,

@@ -26,7 +26,7 @@ from minbert.training.snapshot import Place, load_memories, load_place, save_sna
 from minbert.training.step import Stepper
 from minbert.training.teaching import Teaching, teach
 from minbert.training.trainable import check_trainable, trainable
-from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work
+from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work, work_left
 
 SNAPSHOT_SECONDS = 60.0
 """The least time between two snapshots: what a kill can lose."""
@@ -122,14 +122,20 @@ class Trainer:
             stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:
                 stepper.shards.drop()
-        while place.epoch < stage.epochs:
+        while place.epoch < stage.epochs and not self._spent():
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
             self._snapshot(stepper)
             self._epoch_end(name, begin)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
-        place.stage, place.epoch = place.stage + 1, 0
+        self.listener.advance(work_left(self.setup, plan, place.epoch))
+        place.stage, place.epoch, place.peak, place.waited = place.stage + 1, 0, None, 0
+
+    def _spent(self) -> bool:
+        """Whether the stage has waited for a better score as long as it may; all processes say the same."""
+        patience = self.setup.recipe.select.patience
+        return bool(patience and distributed.first_says(self.place.waited >= patience))
 
     def _teaching(self, plan: StagePlan) -> Teaching | None:
         """What the stage's teachers say of its rows, if it has any."""
@@ -180,6 +186,10 @@ class Trainer:
             chosen = line["select"] = evaluate(self.setup, "select", self.trained, self._advance)
         line |= means(self.setup.model.tasks, line["dev"])
         line["select_score"] = self._select(chosen)
+        place.scored(line["select_score"])
+        epochs = recipe.stages[name].epochs
+        if place.epoch + 1 < epochs and self._spent():
+            line["stopped"] = {"of": epochs, "patience": recipe.select.patience}
         self.metrics.add(**line)
         self.listener.say(_epoch_line(line, {n: t.scored_by for n, t in self.setup.model.tasks.items()}))
         self._save("last")
@@ -254,4 +264,5 @@ def _epoch_line(line: dict[str, Any], metrics: dict[str, str]) -> str:
     """An epoch in one line for the screen."""
     scores = "  ".join(f"{task} {found[metrics[task]]:.3f}" for task, found in line["dev"].items())
     raw = f"  raw {line['raw']:.3f}" if "raw" in line else ""
-    return f"{line['stage']} epoch {line['epoch']}:  {scores}{raw}"
+    over = f"  no better for {line['stopped']['patience']}: the stage ends" if "stopped" in line else ""
+    return f"{line['stage']} epoch {line['epoch']}:  {scores}{raw}{over}"

@@ -29,6 +29,11 @@ def done_work(setup: Setup, plans: Plans, place: Place) -> int:
     return before + int(stage_work(setup, plan) * share)
 
 
+def work_left(setup: Setup, plan: StagePlan, epochs: int) -> int:
+    """What a stage leaves undone that ends after so many epochs."""
+    return int(stage_work(setup, plan) * (1 - epochs / plan.stage.epochs))
+
+
 def stage_work(setup: Setup, plan: StagePlan) -> int:
     """The rows a stage trains on, and those it is scored on after each epoch and each phase."""
     per_epoch = 0.0
