@@ -8,6 +8,7 @@ runs/quick/
   times.jsonl       seconds and memory, apart, because they differ from run to run
   conflicts.jsonl   how the tasks' gradients stand to each other, where `conflicts_every` asks for it
   floors.json       what the untouched encoder and trivial answers reach
+  start.json        the scores of the run that this one went on from, where there is one
   best/  last/      checkpoints: encoder/, heads.safetensors, model.json
   snapshot/         weights, optimizer, place: gone when the run ends
   teachers/         what the stages' teachers say of their rows: gone when the run ends

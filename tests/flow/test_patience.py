@@ -33,7 +33,7 @@ class Ear(Listener):
 
 @pytest.fixture
 def table(tiny_bert: Path) -> dict[str, Any]:
-    """Heads that hardly move, so that no epoch is better than the first; then a stage that is too short to end early."""
+    """Heads that hardly move, so that no epoch is better than the first; the second stage is too short to end early."""
     table = toy_table(tiny_bert)
     table["tasks"] = {"sentiment": {**table["tasks"]["sentiment"], "limit": 16}}
     still = {"lr": 1e-12, "batch": 16, "update": "heads"}

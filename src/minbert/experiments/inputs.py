@@ -19,11 +19,15 @@ class Given:
         data: where the recipes' files are; None: their own folder, then MINBERT_DATA.
         device: `auto`, `cpu`, `cuda`, ...
         skip_bad: where rejected rows are written; None: a bad row is an error.
+        start: a run to go on from, by which the recipes are continued; None: none.
+        tensorboard: whether each run writes its course for TensorBoard.
     """
 
     data: Path | None = None
     device: str = "auto"
     skip_bad: Path | None = None
+    start: Path | None = None
+    tensorboard: bool = False
 
 
 def check_inputs(recipes: Iterable[Recipe], given: Given) -> None:

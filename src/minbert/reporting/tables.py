@@ -102,6 +102,19 @@ def result_notes(result: Result) -> list[str]:
     return lines
 
 
+def start_table(result: Result) -> Table:
+    """What going on from another run did to every task: dev before and after."""
+    rows = []
+    for name, task in result["tasks"].items():
+        before = result["start"]["dev"].get(name, {}).get(task["metric"])
+        after = task["dev"].get(task["metric"])
+        change = "" if before is None or after is None else f"{after - before:+.3f}"
+        rows.append([name, task["metric"], number(before), number(after), change])
+    return table(
+        f"dev before and after, from {result['start']['run']}", ["task", "metric", "before", "after", ""], rows
+    )
+
+
 LEGEND = (
     "trivial: the most frequent class, or a constant. frozen: logistic or ridge regression on the encoder as found. "
     "cosine: its cosine alone. no leaks: dev without rows that train gives away. embed: the trained encoder's cosine."

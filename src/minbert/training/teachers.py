@@ -82,7 +82,8 @@ def find_teacher(named: str, base: Path, name: str, task: Task, asks: frozenset[
     folder = base / named
     if asks == {"vectors"} and not _is_trained(folder):
         source = resolve(named, "", base)
-        return Teacher(named, None, source, "", "mean", asks, source.digest)
+        path = str(folder.resolve()) if folder.is_dir() else named
+        return Teacher(path, None, source, "", "mean", asks, source.digest)
     if not _is_trained(folder):
         raise RunError(f"expected a run or a checkpoint at {folder}, found none; paths are relative to the recipe")
     checkpoint = valid_folder(checkpoint_of(folder))

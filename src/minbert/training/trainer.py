@@ -67,7 +67,7 @@ class Trainer:
             name: StagePlan(name, stage, setup.data, setup.recipe.seed) for name, stage in setup.recipe.stages.items()
         }
         check_trainable(setup, self.plans)
-        self.trained: set[str] = set()
+        self.trained = set(setup.start.trained if setup.start else ())
         self.stopping = False
         self.kept: Kept = {}
         self.next_snapshot = time.monotonic() + snapshot_seconds
@@ -77,6 +77,7 @@ class Trainer:
         folder = self.run.valid("snapshot")
         if folder:
             self.place = load_place(folder, self.setup.model)
+            self.listener.resumed(self._steps_done())
         self.metrics = self.run.journal("metrics.jsonl", self.place.journal)
         recorded = any(stage.conflicts_every for stage in self.setup.recipe.stages.values())
         self.conflicts = self.run.journal(CONFLICTS, self.place.conflicts) if recorded else Silent()
@@ -153,7 +154,10 @@ class Trainer:
         ends = plan.phase_ends(steps)
         for number in range(place.step, len(steps)):
             self.listener.doing(f"{name} {place.epoch + 1}/{plan.stage.epochs}")
-            for task, loss in stepper(place.epoch * len(steps) + number, plan.steps, steps[number]):
+            step = place.epoch * len(steps) + number
+            losses = stepper(step, plan.steps, steps[number])
+            self.listener.stepped(self._steps_done() + 1, losses, plan.stage.lr * plan.stage.schedule(step, plan.steps))
+            for task, loss in losses:
                 place.sums[task] = place.sums.get(task, 0.0) + loss
                 place.counts[task] = place.counts.get(task, 0) + 1
             place.step = number + 1
@@ -165,6 +169,12 @@ class Trainer:
                 self._snapshot(stepper)
             if due == STOP:
                 self._stop()
+
+    def _steps_done(self) -> int:
+        """How many steps lie behind the place, over all stages as they are planned."""
+        plans, place = list(self.plans.values()), self.place
+        here = place.epoch * plans[place.stage].steps_per_epoch + place.step if place.stage < len(plans) else 0
+        return sum(plan.steps for plan in plans[: place.stage]) + here
 
     def _phase_end(self, name: str, step: list[Slot]) -> None:
         """Scores all tasks after one task's phase: a row of the forgetting matrix."""
