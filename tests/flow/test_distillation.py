@@ -1,6 +1,5 @@
 """Teachers into a student: found, checked, asked once, looked up; and the same after a kill."""
 
-import csv
 import json
 import shutil
 from pathlib import Path
@@ -8,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from tests.conftest import demo_rows, toy_table
+from tests.conftest import toy_table, write_toy
 
 from minbert import train
 from minbert.errors import RecipeError, RunError
@@ -32,10 +31,7 @@ LOSSES: dict[str, Any] = {"sentiment": "distill", "questions": ["bce", "distill_
 def home(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with data and two teachers, each trained for one task; one of them under another name."""
     folder = tmp_path_factory.mktemp("home")
-    for name in ("sentiment", "questions", "sentences"):
-        for split in ("train", "dev"):
-            with (folder / f"{name}-{split}.csv").open("w", encoding="utf-8", newline="") as file:
-                csv.writer(file).writerows(demo_rows(f"{name}-{split}", 24))
+    write_toy(folder, 24)
     for task, name in (("sentiment", "feeling"), ("similarity", "similarity")):
         table = toy_table(tiny_bert, epochs=1)
         table["tasks"] = {name: table["tasks"][task]}

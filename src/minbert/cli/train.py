@@ -166,6 +166,7 @@ def show_run(folder: Path) -> None:
         console.print(line, markup=False)
     if "start" in result:
         console.print(start_table(result))
+        console.print(f"it went on from {result['start']['run']}", markup=False)
     metrics = {name: task["metric"] for name, task in result["tasks"].items()}
     rows = forgetting(read_lines(folder / "metrics.jsonl"), metrics)
     if rows:
