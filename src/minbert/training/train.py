@@ -108,9 +108,9 @@ def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, An
         folder.write("floors.json", _floors_of(alike, setup) if alike else floors(setup, lambda work: None))
     if setup.start and distributed.first_says(not (folder.folder / START).exists()):
         listener.doing("scores before")
+        # Not through the trainer's listener: the bar has not begun.
         before = evaluate(setup, "dev", trainer.trained, lambda work: None)
-        known = {name: found for name, found in before.items() if name in trainer.trained}
-        folder.write(START, {**setup.start.record(), "dev": known})
+        folder.write(START, {**setup.start.record(), "dev": {name: before[name] for name in setup.start.trained}})
     trainer.train()
     # All read the best checkpoint now, which the first process has written.
     distributed.meet()
