@@ -82,11 +82,16 @@ def toy_data(tmp_path: Path) -> Path:
     """A folder with the first rows of the demo's files: 48 of train and 24 of dev for each of three tasks."""
     folder = tmp_path / "data"
     folder.mkdir()
+    write_toy(folder)
+    return folder
+
+
+def write_toy(folder: Path, train: int = 48, dev: int = 24) -> None:
+    """Writes the first rows of the demo's files."""
     for task in ("sentiment", "questions", "sentences"):
-        for split, count in (("train", 48), ("dev", 24)):
+        for split, count in (("train", train), ("dev", dev)):
             with (folder / f"{task}-{split}.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(demo_rows(f"{task}-{split}", count))
-    return folder
 
 
 def toy_table(encoder: Path, **stage: Any) -> dict[str, Any]:

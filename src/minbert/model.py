@@ -129,6 +129,28 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
     (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
 
 
+def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> None:
+    """Gives the heads of some tasks the weights that they have in a whole checkpoint.
+
+    Raises:
+        WeightsError: tensors do not fit.
+    """
+    try:
+        tensors = load_file(folder / HEADS)
+        for task in tasks:
+            prefix = f"{_key(task)}."
+            mine = {name.removeprefix(prefix): found for name, found in tensors.items() if name.startswith(prefix)}
+            model.head(task).load_state_dict(mine)
+    except (RuntimeError, SafetensorError) as fault:
+        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+
+
+def read_settings(folder: Path) -> tuple[Pooling, dict[str, Task]]:
+    """How the heads of a whole checkpoint pool, and what its tasks are."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return settings["pooling"], TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+
+
 def load_model(folder: Path) -> MultiTaskModel:
     """Opens a model that `save_model` wrote and `write_folder` sealed.
 
@@ -137,12 +159,11 @@ def load_model(folder: Path) -> MultiTaskModel:
         WeightsError: tensors do not fit.
     """
     folder = valid_folder(folder)
-    settings = json.loads((folder / SETTINGS).read_text())
-    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+    pooling, tasks = read_settings(folder)
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"])
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, pooling)
     try:
         model.heads.load_state_dict(load_file(folder / HEADS))
     except (RuntimeError, SafetensorError) as fault:

@@ -118,11 +118,15 @@ STAGES: dict[str, dict[str, Any]] = {
 def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start) -> None:
     tables = {name: exact(tiny_bert, **stage) for name, stage in STAGES.items()}
     tables["progress"]["select"] = {"on": 0.25}
+    train(check_recipe(exact(tiny_bert), toy_data), tmp_path / "teacher", with_floors=False)
+    taught = {"sentiment": "distill", "questions": ["bce", "distill_vectors"]}
+    teachers = {"sentiment": str(tmp_path / "teacher"), "questions": str(tiny_bert)}
+    tables["taught"] = exact(tiny_bert, losses=taught, teachers=teachers)
     two = start([(table, str(toy_data), str(tmp_path / "two" / name), False, 0) for name, table in tables.items()])
     for name, table in tables.items():
         train(check_recipe(table, toy_data), tmp_path / "one" / name, with_floors=False)
     finish(two)
-    for name in STAGES:
+    for name, table in tables.items():
         one, both = weights(tmp_path / "one" / name), weights(tmp_path / "two" / name)
         away = {key: float((one[key] - both[key]).abs().max()) for key in one}
         assert {key: value for key, value in away.items() if not value <= 1e-6} == {}, name
@@ -130,7 +134,9 @@ def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_
         for task, scores in lines[0]["dev"].items():
             assert scores == pytest.approx(lines[1]["dev"][task], abs=1e-5), name
         compared = [read_lines(tmp_path / who / name / "conflicts.jsonl") for who in ("one", "two")]
-        assert len(compared[0]) == len(compared[1]) and bool(compared[0]) == ("conflicts_every" in STAGES[name])
+        assert len(compared[0]) == len(compared[1]) and bool(compared[0]) == (
+            "conflicts_every" in table["stages"]["train"]
+        )
         for first, second in zip(*compared, strict=True):
             assert first["tasks"] == second["tasks"] and len(first["tasks"]) > 1
             assert first["cosines"]["all"] == pytest.approx(second["cosines"]["all"], abs=1e-4), name

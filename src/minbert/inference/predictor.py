@@ -133,15 +133,23 @@ def load(run: str | Path, device: str = "auto", precision: Precision = "auto") -
     Raises:
         RunError: no such folder, no checkpoint in it yet, or a damaged one.
     """
-    folder = Path(run)
+    return Predictor(load_model(checkpoint_of(Path(run))).to(device_of(device)), precision)
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """The best checkpoint of a run, or the folder itself if it is a checkpoint.
+
+    Raises:
+        RunError: no such folder, or no checkpoint in it yet.
+    """
     best = folder / "best"
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a run, found no such folder; `minbert train` makes one")
     # `.best.old` is what a kill between two renames leaves: valid_folder knows of it.
     if best.exists() or (folder / ".best.old").exists():
-        folder = best
-    elif not (folder / "model.json").exists():
+        return best
+    if not (folder / "model.json").exists():
         raise RunError(
             f"{folder}: expected a checkpoint, found none yet; finish the run with `minbert train ... --resume`"
         )
-    return Predictor(load_model(folder).to(device_of(device)), precision)
+    return folder

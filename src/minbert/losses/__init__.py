@@ -7,7 +7,10 @@ from minbert.losses.binary import BinaryCrossEntropy
 from minbert.losses.class_balanced import ClassBalanced
 from minbert.losses.cosent import CoSENT
 from minbert.losses.cross_entropy import CrossEntropy
+from minbert.losses.distill import Distill
+from minbert.losses.distill_vectors import SimilarityPreserving
 from minbert.losses.focal import Focal
+from minbert.losses.gold_share import ConstantShare, GoldShare, TeacherAnnealing
 from minbert.losses.loss import Loss, Targets
 from minbert.losses.pearson import Pearson
 from minbert.losses.ranking import MultipleNegativesRanking
@@ -28,6 +31,8 @@ AnyLoss = Annotated[
         Focal,
         ClassBalanced,
         Pearson,
+        Distill,
+        SimilarityPreserving,
     ),
 ]
 
@@ -37,12 +42,17 @@ __all__ = [
     "BinaryCrossEntropy",
     "ClassBalanced",
     "CoSENT",
+    "ConstantShare",
     "CrossEntropy",
+    "Distill",
     "Focal",
+    "GoldShare",
     "Loss",
     "MultipleNegativesRanking",
     "Pearson",
+    "SimilarityPreserving",
     "SquaredEarthMover",
     "SquaredError",
     "Targets",
+    "TeacherAnnealing",
 ]

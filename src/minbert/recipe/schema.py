@@ -1,7 +1,7 @@
 """A recipe: one frozen value is one run."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -43,11 +43,14 @@ class Select(Value):
         kind: `mean` of the tasks' metrics as they are; `mean_norm`: correlations mapped to 0-1 first.
         weights: by task; a task not named has 1.
         on: `dev`, or the share of train held out for it.
+        patience: so many epochs without a better score than the stage's best so far end the stage; 0: none do. The next
+            stage goes on from the weights as they are.
     """
 
     kind: Literal["mean", "mean_norm"] = "mean"
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     on: Literal["dev"] | Annotated[float, Field(gt=0, lt=1)] = "dev"
+    patience: int = Field(default=0, ge=0)
 
 
 class Recipe(Value):
@@ -72,12 +75,13 @@ class Recipe(Value):
     folder: Path = Field(default=Path(), exclude=True)
 
     @classmethod
-    def load(cls, name: str | Path, sets: Sequence[str] = ()) -> "Recipe":
+    def load(cls, name: str | Path, sets: Sequence[str] = (), complete: "Complete | None" = None) -> "Recipe":
         """Reads a recipe.
 
         Args:
             name: a TOML file, or the name of a recipe in the package (`quick`, `report/row-3`).
             sets: assignments such as `stages.train.lr=3e-5`, applied last.
+            complete: what the recipe leaves unsaid is taken from elsewhere by this, before it is checked as a whole.
 
         Raises:
             RecipeError: every fault with file and line, at once.
@@ -88,16 +92,19 @@ class Recipe(Value):
             merge_tables(table, parse_set(assignment))
         # What may vary is for `minbert tune`; a run is one choice.
         table.pop("tune", None)
-        return cls.check(table, path.parent, layers)
+        return cls.check(table, path.parent, layers, complete)
 
     @classmethod
-    def check(cls, table: Table, folder: Path, layers: Sequence[Layer] = ()) -> "Recipe":
+    def check(
+        cls, table: Table, folder: Path, layers: Sequence[Layer] = (), complete: "Complete | None" = None
+    ) -> "Recipe":
         """A recipe from a table.
 
         Args:
             table: as TOML gives it, without `extends`.
             folder: what paths in it are relative to.
             layers: the files it came from, nearest first, for the lines in errors.
+            complete: as for `load`.
 
         Raises:
             RecipeError: every fault, at once.
@@ -107,6 +114,8 @@ class Recipe(Value):
             recipe = cls.model_validate({**table, "folder": folder})
         except ValidationError as fault:
             raise RecipeError([placed(texts, path, said) for path, said in said_of(fault, table, cls)]) from None
+        if complete:
+            recipe = complete(recipe)
         misfits = recipe.faults()
         if misfits:
             raise RecipeError([placed(texts, path, said) for path, said in misfits])
@@ -141,6 +150,9 @@ class Recipe(Value):
 def _on_dev(mixture: str) -> str:
     expected = f"expected rows of train held out for the scores that {mixture!r} goes by"
     return f"{expected}, found select.on = 'dev'; set select.on to a share such as 0.05"
+
+
+Complete = Callable[[Recipe], Recipe]
 
 
 def _without_none(value: Any) -> Any:

@@ -47,6 +47,8 @@ class Stage(Value):
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
         mixture: how often each task comes, and in which order; an epoch's number of batches is the same with all.
+        teachers: by task, what its losses `distill` and `distill_vectors` learn from: a run or a checkpoint, relative
+            to the recipe; for `distill_vectors` also an encoder.
         batches_per_step: batches whose gradients make one step.
         merge: how the gradients of the tasks of a step become one.
         update: what is trained: `encoder`, `encoder[4:]`, `heads`.
@@ -64,6 +66,7 @@ class Stage(Value):
     head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
     losses: dict[str, Losses] = Field(default={})
+    teachers: dict[str, str] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
     merge: AnyMerge = Sum()
@@ -90,7 +93,7 @@ class Stage(Value):
     def faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
         """What does not fit the tasks: (key, expected, found, remedy)."""
         found = [("tasks", _unknown(name, tasks)) for name in self.tasks if name not in tasks]
-        for key in ("samples", "batch", "head_lr", "weight", "losses"):
+        for key in ("samples", "batch", "head_lr", "weight", "losses", "teachers"):
             value = getattr(self, key)
             if isinstance(value, dict):
                 found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
@@ -101,6 +104,7 @@ class Stage(Value):
             found += [
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
             ]
+        found += self._teacherless(tasks)
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
         alone = f"found {reason}: with one task in a step"
@@ -111,6 +115,20 @@ class Stage(Value):
             found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
         if self.conflicts_every and several and reason:
             found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
+        return found
+
+    def _teacherless(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """Losses without the teacher that they ask for, and teachers that nobody asks."""
+        found = []
+        for name in self.trained(tasks):
+            asking = [loss.kind for loss in self.losses_of(name, tasks[name]) if loss.asks != "nothing"]
+            if asking and name not in self.teachers:
+                said = f"expected a teacher for {asking[0]!r}, found none; name a run with teachers.{name}"
+                found.append((f"losses.{name}", said))
+        for name in self.teachers:
+            if name in tasks and all(loss.asks == "nothing" for loss in self.losses_of(name, tasks[name])):
+                remedy = f"add 'distill' to losses.{name}"
+                found.append((f"teachers.{name}", f"expected a loss that learns from it, found none; {remedy}"))
         return found
 
 

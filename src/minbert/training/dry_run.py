@@ -8,9 +8,11 @@ import torch
 from minbert.encoder import choice
 from minbert.optimizer import AdamWSpec
 from minbert.training.forward import Live
-from minbert.training.plan import StagePlan
+from minbert.training.plan import StagePlan, rows_of
+from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
+from minbert.training.teaching import teach
 from minbert.training.trainable import check_trainable, trainable
 from minbert.training.work import whole_work
 
@@ -89,9 +91,11 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
             work[0] += tokens
 
         live = Live(setup, losses, count)
-        stepper = Stepper(stage, name, setup.recipe.seed, losses, (shared, every_head), optimizer, live)
-        setup.model.train()
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
+        teaching = teach(setup, name, rows_of(steps), {}, Listener(), lambda work: None, None)
+        parts = (shared, every_head)
+        stepper = Stepper(stage, name, setup.recipe.seed, losses, parts, optimizer, live, teaching=teaching)
+        setup.model.train()
         stepper(0, plan.steps, steps[0])  # the first is slower: memory and kernels are set up
         work[0], begin = 0, time.perf_counter()
         for number, slots in enumerate(steps[1:] or steps, 1):

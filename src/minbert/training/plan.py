@@ -4,7 +4,7 @@ All of it is a pure function of (seed, stage, epoch, task), so a killed run goes
 task comes may depend on what was scored before: then the plan has a memory, which a snapshot holds.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import count
 from typing import Any
@@ -172,11 +172,7 @@ class StagePlan:
         """Every row that the stage will use, by task, sorted; where scores decide, every row that it might use."""
         if self.stage.mixture.adaptive:
             return {name: self._reachable(name) for name in self.tasks}
-        found: dict[str, list[Rows]] = {name: [] for name in self.tasks}
-        for epoch in range(self.stage.epochs):
-            for slot in (slot for step in self.epoch(epoch) for slot in step):
-                found[slot.task].append(slot.rows)
-        return {name: np.unique(np.concatenate(rows)) for name, rows in found.items()}
+        return rows_of([step for epoch in range(self.stage.epochs) for step in self.epoch(epoch)])
 
     def _reachable(self, name: str) -> Rows:
         """The rows that any epoch of a task may have."""
@@ -191,3 +187,11 @@ class StagePlan:
             return set()
         last = [step[-1].task for step in steps]
         return {i for i, task in enumerate(last) if i + 1 == len(last) or last[i + 1] != task}
+
+
+def rows_of(steps: Sequence[Sequence[Slot]]) -> dict[str, Rows]:
+    """The rows of some steps, by task, sorted."""
+    found: dict[str, list[Rows]] = {}
+    for slot in (slot for step in steps for slot in step):
+        found.setdefault(slot.task, []).append(slot.rows)
+    return {name: np.unique(np.concatenate(rows)) for name, rows in found.items()}

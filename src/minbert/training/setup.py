@@ -11,11 +11,13 @@ import torch
 import minbert.distributed as distributed
 from minbert.encoder import Loaded, Source, choose_precision, device_of, environment, load_folder, resolve
 from minbert.errors import DataError, MinbertError
-from minbert.model import MultiTaskModel
+from minbert.model import MultiTaskModel, take_heads
 from minbert.recipe import Recipe
 from minbert.storage import digest_of
 from minbert.tasks import TaskData, load_task
 from minbert.text.batches import Texts, texts_of
+from minbert.training.start import Start, check_start
+from minbert.training.teachers import Teachers, find_teachers, record_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Setup:
         precision: of the matrix products.
         remarks: what a reader should know of the load.
         extras: what of the encoder's files was left out.
+        teachers: what the stages' tasks learn from besides their labels.
+        start: the run that this one goes on from; None: it begins with fresh heads.
     """
 
     recipe: Recipe
@@ -43,6 +47,8 @@ class Setup:
     precision: torch.dtype
     remarks: tuple[str, ...]
     extras: tuple[str, ...]
+    teachers: Teachers
+    start: Start | None = None
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says: what the result depends on besides the recipe."""
@@ -66,6 +72,8 @@ class Setup:
             "methods": own_methods(self.recipe),
             "rows": rows,
             "files": files,
+            **({"start": self.start.record()} if self.start else {}),
+            **({"teachers": record_of(self.teachers)} if self.teachers else {}),
         }
 
 
@@ -151,6 +159,7 @@ def set_up(
     device: str = "auto",
     precision: str = "",
     skip_bad: Path | None = None,
+    start: Start | None = None,
 ) -> Setup:
     """Loads everything that a run reads. All faults of data and encoder come at once.
 
@@ -160,6 +169,7 @@ def set_up(
         device: `auto`, `cpu`, `cuda`, ...
         precision: overrides the recipe's (a resumed run keeps the one that it began with).
         skip_bad: where rejected rows go; None: a bad row is an error.
+        start: the run that is gone on from, by which the recipe is continued; None: none.
     """
     faults: list[MinbertError] = []
     try:
@@ -173,7 +183,7 @@ def set_up(
     if faults:
         lines = [line for fault in faults for line in getattr(fault, "faults", [str(fault)])]
         raise faults[0] if len(faults) == 1 else DataError(lines)
-    return equip(recipe, rows, found, device, precision)
+    return equip(recipe, rows, found, device, precision, start)
 
 
 def load_encoder(recipe: Recipe) -> tuple[Source, Loaded]:
@@ -188,11 +198,15 @@ def equip(
     encoder: tuple[Source, Loaded],
     device: str = "auto",
     precision: str = "",
+    start: Start | None = None,
 ) -> Setup:
     """Puts rows and encoder together; arguments as for `set_up`."""
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
+    teachers = find_teachers(recipe, tasks)
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
+    if start:
+        take_heads(model, start.checkpoint, check_start(start, recipe, rows))
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
     # Each process has timed it, and all must compute alike.
@@ -207,7 +221,7 @@ def equip(
     fresh = [f"encoder {source.name}: {r}" for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
     remarks = fresh + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
     extras = tuple(loaded.remarks)
-    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras)
+    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras, teachers, start)
 
 
 def uses_pooler(recipe: Recipe) -> bool:

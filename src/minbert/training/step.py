@@ -19,6 +19,7 @@ from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
 from minbert.training.shards import Shards
+from minbert.training.teaching import Teaching
 
 Forward = Callable[[Work], Iterator[list[Found]]]
 """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
@@ -36,6 +37,7 @@ class Stepper:
         optimizer: over the same parameters.
         forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
+        teaching: what the tasks' teachers say; None: there are none.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Stepper:
         optimizer: AdamW,
         forward: Forward,
         conflicts: ConflictRecord | None = None,
+        teaching: Teaching | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
-        self.conflicts = conflicts
+        self.conflicts, self.teaching = conflicts, teaching or Teaching({})
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
@@ -81,7 +84,7 @@ class Stepper:
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
-                parts = [self._loss(number, *one) for one in found]
+                parts = [self._loss(number, total, *one) for one in found]
                 torch.stack(parts).sum().backward()
                 losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
             if apart:
@@ -104,16 +107,17 @@ class Stepper:
             for micro, slot in enumerate(mine)
         ]
 
-    def _loss(self, number: int, slot: Slot, outputs: Outputs, targets: Targets) -> Tensor:
+    def _loss(self, number: int, total: int, slot: Slot, outputs: Outputs, targets: Targets) -> Tensor:
         """The weighted loss of one batch."""
-        parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
-        total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
-        if not torch.isfinite(total):
+        targets = self.teaching(slot, targets, number / total)
+        parts = [one.weight * one(outputs, targets) for one in self.losses[slot.task]]
+        loss = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
+        if not torch.isfinite(loss):
             raise TrainingError(
-                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total.detach())}; "
+                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(loss.detach())}; "
                 'a lower lr, or precision = "float32", is the usual remedy'
             )
-        return total  # type: ignore[no-any-return]
+        return loss  # type: ignore[no-any-return]
 
     def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
         """Clips the merged gradient and moves the weights."""

@@ -5,6 +5,7 @@ from minbert.training.forward import TRAIN
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place
+from minbert.training.teaching import cost_of
 
 PHASE_ROWS = 1000
 """Rows of dev that are scored after each task's phase: enough to see forgetting, and quick."""
@@ -14,18 +15,23 @@ Plans = dict[str, StagePlan]
 
 def whole_work(setup: Setup, plans: Plans) -> int:
     """The work of all stages."""
-    return sum(stage_work(setup, plan) for plan in plans.values())
+    return sum(stage_work(setup, plan) + sum(teaching_work(setup, plan).values()) for plan in plans.values())
 
 
 def done_work(setup: Setup, plans: Plans, place: Place) -> int:
     """What of it lies behind a place."""
     in_order = list(plans.values())
-    before = sum(stage_work(setup, plan) for plan in in_order[: place.stage])
+    before = whole_work(setup, {plan.name: plan for plan in in_order[: place.stage]})
     if place.stage == len(in_order):
         return before
     plan = in_order[place.stage]
     share = (place.epoch + place.step / plan.steps_per_epoch) / plan.stage.epochs
     return before + int(stage_work(setup, plan) * share)
+
+
+def work_left(setup: Setup, plan: StagePlan, epochs: int) -> int:
+    """What a stage leaves undone that ends after so many epochs."""
+    return int(stage_work(setup, plan) * (1 - epochs / plan.stage.epochs))
 
 
 def stage_work(setup: Setup, plan: StagePlan) -> int:
@@ -44,6 +50,18 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
             rows = min(PHASE_ROWS, len(setup.texts[task, "dev"]))
             per_epoch += len(plan.tasks) * rows * tokens_per_row(setup, task, "dev")
     return int(per_epoch * plan.stage.epochs)
+
+
+def teaching_work(setup: Setup, plan: StagePlan) -> dict[str, int]:
+    """Asking the teachers of a stage, by task, before its first step."""
+    found = {}
+    for task, part in plan.tasks.items():
+        teacher = setup.teachers.get((plan.name, task))
+        if teacher:
+            rows = min(len(part.pool), part.samples * plan.stage.epochs)
+            tokens = tokens_per_row(setup, task, "train", part.losses)
+            found[task] = int(rows * tokens * cost_of(setup, teacher))
+    return found
 
 
 def tokens_per_row(setup: Setup, task: str, split: str, losses: tuple[Loss, ...] = ()) -> float:
