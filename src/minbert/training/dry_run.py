@@ -11,7 +11,7 @@ from minbert.training.forward import Live
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
-from minbert.training.trainable import check_trainable, trainable
+from minbert.training.trainable import check_trainable, encoder_start, trainable
 from minbert.training.work import whole_work
 
 TIMED_STEPS = 5
@@ -77,14 +77,14 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
         if not shared or not isinstance(stage.optimizer, AdamWSpec):
             continue
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)])
+        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)], encoder_start(setup))
         losses = {task: part.losses for task, part in plan.tasks.items()}
         work = [0]
 
         def count(tokens: int, work: list[int] = work) -> None:
             work[0] += tokens
 
-        live = Live(setup, losses, count)
+        live = Live(setup, losses, count, stage.regularizers, [*shared, *every_head])
         stepper = Stepper(stage, name, setup.recipe.seed, losses, (shared, every_head), optimizer, live)
         setup.model.train()
         steps = plan.epoch(0)[: TIMED_STEPS + 1]

@@ -24,7 +24,7 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
-from minbert.training.trainable import check_trainable, trainable
+from minbert.training.trainable import check_trainable, encoder_start, trainable
 from minbert.training.work import PHASE_ROWS, done_work, whole_work
 
 SNAPSHOT_SECONDS = 60.0
@@ -69,6 +69,7 @@ class Trainer:
         self.trained: set[str] = set()
         self.stopping = False
         self.kept: Kept = {}
+        self.start = encoder_start(setup)
         self.next_snapshot = time.monotonic() + snapshot_seconds
 
     def train(self) -> None:
@@ -103,15 +104,15 @@ class Trainer:
         assert isinstance(stage.optimizer, AdamWSpec)
         rates = [(stage.lr, shared)]
         rates += [(stage.of("head_lr", task) or stage.lr, parameters) for task, parameters in heads.items()]
-        optimizer = stage.optimizer.build(rates)
+        optimizer = stage.optimizer.build(rates, self.start)
         losses = {task: part.losses for task, part in plan.tasks.items()}
         self.listener.doing(f"{name}: encoding once" if not shared else name)
         self.setup.model.train()
         # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
         self.setup.model.encoder.train(bool(shared))
-        live = Live(self.setup, losses, self._advance)
-        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
+        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
+        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
@@ -123,7 +124,8 @@ class Trainer:
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
             self._snapshot(stepper)
-            self._epoch_end(name, begin)
+            with stepper.averaged():
+                self._epoch_end(name, begin)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
         place.stage, place.epoch = place.stage + 1, 0
@@ -139,7 +141,8 @@ class Trainer:
                 place.counts[task] = place.counts.get(task, 0) + 1
             place.step = number + 1
             if number in ends:
-                self._phase_end(name, steps[number])
+                with stepper.averaged():
+                    self._phase_end(name, steps[number])
             # A signal reaches the processes at different steps, and their clocks differ; they act at the same one.
             due = distributed.largest(STOP if self.stopping else int(time.monotonic() > self.next_snapshot))
             if due:
