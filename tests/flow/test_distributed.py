@@ -105,6 +105,11 @@ STAGES: dict[str, dict[str, Any]] = {
     "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad", "conflicts_every": 1},
     "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
     "frozen": {"update": ["heads"]},
+    "regularized": {
+        "regularizers": ["smart", "smart_released", "bregman", "r_drop", "simcse", {"kind": "smart", "epsilon": 0.1}],
+        "average": {"kind": "ema", "decay": 0.9},
+        "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},
+    },
     "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
 
