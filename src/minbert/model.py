@@ -15,6 +15,7 @@ from minbert.heads import HeadModule, start
 from minbert.losses import Loss
 from minbert.outputs import Outputs
 from minbert.randomness import generator
+from minbert.regularizers import Regularizer
 from minbert.storage import valid_folder
 from minbert.tasks import AnyTask, Task
 from minbert.text.batches import Batch, Forms
@@ -65,9 +66,9 @@ class MultiTaskModel(nn.Module):
         assert isinstance(head, HeadModule)
         return head
 
-    def forms(self, task: str, losses: tuple[Loss, ...] = ()) -> Forms:
-        """In which forms a task's rows must stand in a pack for its head and these losses."""
-        return forms_of(self.tasks[task], losses)
+    def forms(self, task: str, readers: Sequence[Loss | Regularizer] = ()) -> Forms:
+        """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
+        return forms_of(self.tasks[task], readers)
 
     def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
@@ -107,10 +108,11 @@ class MultiTaskModel(nn.Module):
         return "cls" if self.pooling == "cls" else "mean"
 
 
-def forms_of(task: Task, losses: tuple[Loss, ...] = ()) -> Forms:
-    """In which forms a task's rows must stand in a pack for its head and these losses."""
+def forms_of(task: Task, readers: Sequence[Loss | Regularizer] = ()) -> Forms:
+    """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
     reads = task.head.reads
-    return Forms(whole=reads != 2, apart=reads > 1 or any(loss.reads == "vectors" for loss in losses))
+    vectors = any(reader.reads == "vectors" for reader in readers)
+    return Forms(whole=reads != 2, apart=reads > 1 or (vectors and task.is_pair))
 
 
 def _key(task: str) -> str:

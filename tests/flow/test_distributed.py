@@ -111,6 +111,11 @@ STAGES: dict[str, dict[str, Any]] = {
     },
     "progress": {"mixture": "progress", "epochs": 2, "losses": {"sentiment": ["class_balanced", "squared_emd"]}},
     "frozen": {"update": ["heads"]},
+    "regularized": {
+        "regularizers": ["smart", "smart_released", "bregman", "r_drop", "simcse", {"kind": "smart", "epsilon": 0.1}],
+        "average": {"kind": "ema", "decay": 0.9},
+        "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},
+    },
     "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
 

@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BeforeValidator, Field
 from minbert.gradients import AnyMerge, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
-from minbert.optimizer import AdamWSpec, AnyOptimizer, AnySchedule, Linear
+from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
+from minbert.regularizers import AnyRegularizer, Regularizer
 from minbert.tasks import Task
 from minbert.values import Value
 
@@ -30,6 +31,7 @@ def _part(name: str) -> str:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
 Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
+Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(_listed)]
 Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)]
 
 
@@ -51,6 +53,10 @@ class Stage(Value):
             to the recipe; for `distill_vectors` also an encoder.
         batches_per_step: batches whose gradients make one step.
         merge: how the gradients of the tasks of a step become one.
+        regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
+            on those that it names.
+        average: of the weights over the steps, which is scored and kept in place of the weights; None: there is none.
+            The next stage goes on from the plain weights.
         update: what is trained: `encoder`, `encoder[4:]`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
@@ -70,6 +76,8 @@ class Stage(Value):
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
     merge: AnyMerge = Sum()
+    regularizers: Regularizers = ()
+    average: AnyAverage | None = None
     update: Update = ("encoder", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
@@ -105,6 +113,7 @@ class Stage(Value):
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
             ]
         found += self._teacherless(tasks)
+        found += self._regularizer_faults(tasks)
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
         alone = f"found {reason}: with one task in a step"
@@ -130,6 +139,33 @@ class Stage(Value):
                 remedy = f"add 'distill' to losses.{name}"
                 found.append((f"teachers.{name}", f"expected a loss that learns from it, found none; {remedy}"))
         return found
+
+    def _regularizer_faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """What does not fit the regularizers."""
+        found = []
+        trained = self.trained(tasks)
+        for regularizer in self.regularizers:
+            found += [
+                ("regularizers", f"{regularizer.kind!r}: {fault}")
+                for name in regularizer.tasks
+                for fault in _unregularized(regularizer, name, tasks, trained)
+            ]
+        if self.regularizers and all(part == "heads" for part in self.update):
+            kinds = ", ".join(repr(regularizer.kind) for regularizer in self.regularizers)
+            expected = (
+                f"expected an encoder that moves for {kinds}, found update = ['heads'], with which it runs only once"
+            )
+            found.append(("regularizers", f"{expected}; add 'encoder' to update, or leave them out"))
+        return found
+
+
+def _unregularized(regularizer: Regularizer, name: str, tasks: dict[str, Task], trained: list[str]) -> list[str]:
+    if name not in trained:
+        return [_unknown(name, tasks) if name not in tasks else f"expected a task of this stage, found {name!r}"]
+    if tasks[name].kind not in regularizer.kinds:
+        kinds = " or ".join(sorted(regularizer.kinds))
+        return [f"is for kind {kinds}, found a task of kind {tasks[name].kind!r}"]
+    return []
 
 
 def _unknown(name: str, tasks: dict[str, Task]) -> str:

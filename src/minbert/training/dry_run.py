@@ -13,7 +13,7 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
 from minbert.training.teaching import teach
-from minbert.training.trainable import check_trainable, trainable
+from minbert.training.trainable import check_trainable, encoder_start, trainable
 from minbert.training.work import whole_work
 
 TIMED_STEPS = 5
@@ -83,14 +83,14 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
         if not shared or not isinstance(stage.optimizer, AdamWSpec):
             continue
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)])
+        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)], encoder_start(setup))
         losses = {task: part.losses for task, part in plan.tasks.items()}
         work = [0]
 
         def count(tokens: int, work: list[int] = work) -> None:
             work[0] += tokens
 
-        live = Live(setup, losses, count)
+        live = Live(setup, losses, count, stage.regularizers, [*shared, *every_head])
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
         teaching = teach(setup, name, rows_of(steps), {}, Listener(), lambda work: None, None)
         parts = (shared, every_head)

@@ -86,10 +86,13 @@ def own_methods(recipe: Recipe) -> dict[str, str]:
             "mixture": stage.mixture,
             "schedule": stage.schedule,
             "optimizer": stage.optimizer,
+            "average": stage.average,
         }
         for key, value in values.items():
-            if own := _own(value):
+            if value is not None and (own := _own(value)):
                 found[f"stages.{name}.{key}"] = own
+        if own := ", ".join(filter(None, map(_own, stage.regularizers))):
+            found[f"stages.{name}.regularizers"] = own
         for task, losses in stage.losses.items():
             if own := ", ".join(filter(None, map(_own, losses))):
                 found[f"stages.{name}.losses.{task}"] = own

@@ -1,6 +1,7 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -10,14 +11,15 @@ from torch import Tensor, nn
 import minbert.distributed as distributed
 from minbert.errors import TrainingError
 from minbert.gradients import TaskGradients, add_gradients, summed
-from minbert.losses import Loss, Targets
-from minbert.optimizer import AdamW
+from minbert.losses import Loss
+from minbert.optimizer import AdamW, exchanged
 from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
 from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
+from minbert.training.regularized import after_step, regularized, starts
 from minbert.training.shards import Shards
 from minbert.training.teaching import Teaching
 
@@ -60,6 +62,9 @@ class Stepper:
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
         self.memories: dict[str, dict[str, Any]] = {"merge": stage.merge.start(len(losses))}
+        self.memories |= starts(stage.regularizers, self.trained)
+        if stage.average:
+            self.memories["average"] = stage.average.start(self.trained)
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
         """One step.
@@ -84,7 +89,7 @@ class Stepper:
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
-                parts = [self._loss(number, total, *one) for one in found]
+                parts = [self._loss(number, total, Found(*one)) for one in found]
                 torch.stack(parts).sum().backward()
                 losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
             if apart:
@@ -97,7 +102,14 @@ class Stepper:
             weights, self.memories["merge"] = self.stage.merge(rows.gram(), self.memories["merge"], rng)
             rows.put(weights)
         self._move(number, total, losses)
+        self.memories |= after_step(self.stage.regularizers, self.memories, self.trained, (number + 1) / total)
+        if self.stage.average:
+            self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
         return losses
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within, the model has the averaged weights, where the stage asks for an average."""
+        return exchanged(self.trained, self.memories["average"]) if self.stage.average else nullcontext()
 
     def _work(self, number: int, task: str, slots: list[Slot]) -> Work:
         """The slots of one task, each with its own seed: so arms with one seed share masks, and resume is exact."""
@@ -107,11 +119,17 @@ class Stepper:
             for micro, slot in enumerate(mine)
         ]
 
-    def _loss(self, number: int, total: int, slot: Slot, outputs: Outputs, targets: Targets) -> Tensor:
-        """The weighted loss of one batch."""
-        targets = self.teaching(slot, targets, number / total)
-        parts = [one.weight * one(outputs, targets) for one in self.losses[slot.task]]
-        loss = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
+    def _loss(self, number: int, total: int, found: Found) -> Tensor:
+        """The weighted loss of one batch, penalties included."""
+        slot = found.slot
+        targets = self.teaching(slot, found.targets, number / total)
+
+        def summed_losses(outputs: Outputs) -> Tensor:
+            parts = [one.weight * one(outputs, targets) for one in self.losses[slot.task]]
+            return torch.stack(parts).sum()
+
+        whole = regularized(self.stage.regularizers, self.memories, found, summed_losses)
+        loss = self.stage.of("weight", slot.task) * whole
         if not torch.isfinite(loss):
             raise TrainingError(
                 f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(loss.detach())}; "

@@ -1,8 +1,9 @@
 """Which parameters a stage trains."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from minbert.errors import RecipeError
+from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
@@ -23,6 +24,17 @@ def trainable(setup: Setup, stage: Stage, tasks: list[str]) -> tuple[list[nn.Par
     for parameter in [*shared, *(p for parameters in heads.values() for p in parameters)]:
         parameter.requires_grad_(True)
     return shared, heads
+
+
+def encoder_start(setup: Setup) -> dict[Tensor, Tensor]:
+    """What the encoder's weights are before any step, where a stage lets them decay towards it; else nothing.
+
+    A resumed run loads the encoder as it was found before it loads its snapshot, so this needs no place in one.
+    """
+    specs = [stage.optimizer for stage in setup.recipe.stages.values()]
+    if not any(isinstance(spec, AdamWSpec) and spec.towards == "start" for spec in specs):
+        return {}
+    return {parameter: parameter.detach().clone() for parameter in setup.model.encoder.parameters()}
 
 
 def first_layer(part: str) -> int:

@@ -25,7 +25,7 @@ from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
 from minbert.training.teaching import Teaching, teach
-from minbert.training.trainable import check_trainable, trainable
+from minbert.training.trainable import check_trainable, encoder_start, trainable
 from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work, work_left
 
 SNAPSHOT_SECONDS = 60.0
@@ -70,6 +70,7 @@ class Trainer:
         self.trained = set(setup.start.trained if setup.start else ())
         self.stopping = False
         self.kept: Kept = {}
+        self.start = encoder_start(setup)
         self.next_snapshot = time.monotonic() + snapshot_seconds
 
     def train(self) -> None:
@@ -106,15 +107,15 @@ class Trainer:
         assert isinstance(stage.optimizer, AdamWSpec)
         rates = [(stage.lr, shared)]
         rates += [(stage.of("head_lr", task) or stage.lr, parameters) for task, parameters in heads.items()]
-        optimizer = stage.optimizer.build(rates)
+        optimizer = stage.optimizer.build(rates, self.start)
         losses = {task: part.losses for task, part in plan.tasks.items()}
         self.listener.doing(f"{name}: encoding once" if not shared else name)
         self.setup.model.train()
         # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
         self.setup.model.encoder.train(bool(shared))
-        live = Live(self.setup, losses, self._advance)
-        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
+        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
+        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         parts = (shared, every_head)
@@ -128,7 +129,8 @@ class Trainer:
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
             self._snapshot(stepper)
-            scores = self._epoch_end(name, begin)
+            with stepper.averaged():
+                scores = self._epoch_end(name, begin)
             stepper.memories["mixture"] = plan.after_epoch(place.epoch, stepper.memories["mixture"], scores)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
@@ -164,7 +166,8 @@ class Trainer:
                 place.counts[task] = place.counts.get(task, 0) + 1
             place.step = number + 1
             if number in ends:
-                self._phase_end(name, steps[number])
+                with stepper.averaged():
+                    self._phase_end(name, steps[number])
             # A signal reaches the processes at different steps, and their clocks differ; they act at the same one.
             due = distributed.largest(STOP if self.stopping else int(time.monotonic() > self.next_snapshot))
             if due:

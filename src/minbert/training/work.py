@@ -1,6 +1,9 @@
 """How much work a run is, in token passes: a training pass counts three, a forward pass one."""
 
+from collections.abc import Sequence
+
 from minbert.losses import Loss
+from minbert.regularizers import Regularizer
 from minbert.training.forward import TRAIN
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
@@ -40,7 +43,11 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
     frozen = all(part == "heads" for part in plan.stage.update)
     if not frozen:
         for task, rows in plan.rows_per_epoch.items():
-            per_epoch += TRAIN * rows * tokens_per_row(setup, task, "train", plan.tasks[task].losses)
+            kind = setup.model.tasks[task].kind
+            more = tuple(r for r in plan.stage.regularizers if r.concerns(task, kind))
+            passes = 1 + sum(regularizer.passes for regularizer in more)
+            readers: tuple[Loss | Regularizer, ...] = (*plan.tasks[task].losses, *more)
+            per_epoch += TRAIN * passes * rows * tokens_per_row(setup, task, "train", readers)
     for split in ("dev", "select"):
         for task in setup.data:
             if (task, split) in setup.texts:
@@ -64,9 +71,9 @@ def teaching_work(setup: Setup, plan: StagePlan) -> dict[str, int]:
     return found
 
 
-def tokens_per_row(setup: Setup, task: str, split: str, losses: tuple[Loss, ...] = ()) -> float:
+def tokens_per_row(setup: Setup, task: str, split: str, readers: Sequence[Loss | Regularizer] = ()) -> float:
     """The mean number of tokens of a row as it is packed."""
-    texts, forms = setup.texts[task, split], setup.model.forms(task, losses)
+    texts, forms = setup.texts[task, split], setup.model.forms(task, readers)
     plain, columns = float(texts.lengths().mean()), len(texts.tables)
     template = texts.tokenizer.pair if columns == 2 else texts.tokenizer.single
     apart = plain + columns * texts.tokenizer.single.extra

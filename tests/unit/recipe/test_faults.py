@@ -89,6 +89,18 @@ STAGE = [
     ("optimizer = { kind = 'adamw', betas = [0.9, 1.0] }", "optimizer.betas", "less than 1, found 1.0"),
     ('merge = "pcgrad"', "merge", "with one task in a step it changes nothing; set batches_per_step"),
     ("conflicts_every = 10", "conflicts_every", "with one task in a step nothing conflicts; set batches_per_step"),
+    (
+        'regularizers = "smrat"',
+        "regularizers",
+        "unknown kind 'smrat'; did you mean 'smart'? known: smart, smart_released",
+    ),
+    ('regularizers = { kind = "smart", epsilon = 0 }', "regularizers.epsilon", "greater than 0, found 0"),
+    ('regularizers = ["r_drop", { kind = "smart", epislon = 1 }]', "regularizers.epislon", "did you mean 'epsilon'?"),
+    ('regularizers = { kind = "r_drop", tasks = "pari" }', "regularizers", "'r_drop': expected a task of this recipe"),
+    ('regularizers = "r_drop"\nupdate = "heads"', "regularizers", "expected an encoder that moves for 'r_drop', found"),
+    ('average = "emma"', "average", "unknown kind 'emma'; did you mean 'ema'?"),
+    ('average = { kind = "ema", decay = 1 }', "average.decay", "less than 1, found 1"),
+    ('optimizer = { kind = "adamw", towards = "begin" }', "optimizer.towards", "'zero' or 'start', found 'begin'"),
     ("conflicts_every = -1", "conflicts_every", "greater than or equal to 0, found -1"),
 ]
 

@@ -14,9 +14,10 @@ from minbert.gradients import AnyMerge, Merge, PCGrad
 from minbert.heads import AnyHead
 from minbert.losses import AnyLoss, Loss, Targets
 from minbert.mixtures import AnyMixture
-from minbert.optimizer import AnySchedule
+from minbert.optimizer import AnyAverage, AnySchedule
 from minbert.outputs import Outputs
 from minbert.recipe import EncoderSpec, Recipe, Select, Stage, check_recipe
+from minbert.regularizers import AnyRegularizer
 from minbert.shapes import Gram, Scalar, Weights
 from minbert.tasks import Classes, Rating, YesNo
 
@@ -56,7 +57,10 @@ stages = st.fixed_dictionaries(
         "merge": kinds(AnyMerge),
         "schedule": kinds(AnySchedule)
         | st.builds(lambda kind, w: {"kind": kind, "warmup": w}, kinds(AnySchedule), st.floats(0, 1)),
-        "update": st.sampled_from(["heads", ["encoder[2:]", "heads"]]),
+        "regularizers": kinds(AnyRegularizer) | st.lists(kinds(AnyRegularizer), max_size=2),
+        "average": kinds(AnyAverage) | st.builds(lambda d: {"kind": "ema", "decay": d}, st.floats(0, 0.99)),
+        "optimizer": st.sampled_from(["adamw", {"kind": "adamw", "towards": "start"}]),
+        "update": st.sampled_from(["encoder", ["encoder[2:]", "heads"]]),
     },
 )
 tables = st.fixed_dictionaries(
@@ -166,7 +170,7 @@ def test_an_instance_of_another_family_is_not_taken() -> None:
         Stage(merge=Zero())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("family", [AnyHead, AnyLoss, AnyMerge, AnyMixture, AnySchedule])
+@pytest.mark.parametrize("family", [AnyHead, AnyLoss, AnyMerge, AnyMixture, AnySchedule, AnyRegularizer, AnyAverage])
 def test_every_member_of_a_family_goes_through_its_own_table(family: Any) -> None:
     members = family.__metadata__[0].members
     assert [member().model_dump()["kind"] for member in members.values()] == list(members)
