@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from minbert.gradients import AnyMerge, Sum
+from minbert.gradients import AnyMerge, AnyWeighting, Equal, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyOptimizer, AnySchedule, Linear
@@ -48,6 +48,7 @@ class Stage(Value):
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
         mixture: which task comes next.
         batches_per_step: batches whose gradients make one step.
+        weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
         update: what is trained: `encoder`, `encoder[4:]`, `heads`.
         schedule: the factor on the rates over the steps.
@@ -66,6 +67,7 @@ class Stage(Value):
     losses: dict[str, Losses] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
+    weighting: AnyWeighting = Equal()
     merge: AnyMerge = Sum()
     update: Update = ("encoder", "heads")
     schedule: AnySchedule = Linear()
@@ -103,9 +105,14 @@ class Stage(Value):
         alone = f"found {reason}: with one task in a step"
         remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
         several = len(self.trained(tasks)) > 1
-        if not self.merge.plain and several and reason:
-            expected = f"expected steps with several tasks for {self.merge.kind!r}"
-            found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
+        for key, method, together in (
+            ("weighting", self.weighting, self.weighting.apart),
+            ("merge", self.merge, not self.merge.plain),
+        ):
+            if together and several and reason:
+                expected = f"expected steps with several tasks for {method.kind!r}"
+                found.append((key, f"{expected}, {alone} it changes nothing; {remedy}"))
+        found += [("weighting", fault) for fault in self.weighting.faults(self.epochs, set(self.update) != {"heads"})]
         if self.conflicts_every and several and reason:
             found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
         return found

@@ -62,7 +62,7 @@ class Live:
         """One pass through the encoder, then each task's head."""
         model = self.setup.model
         tokens = sum(len(batch.pack.ids) for *_, batch in batches)
-        self.advance(TRAIN * distributed.size() * tokens)
+        self.advance((TRAIN if torch.is_grad_enabled() else 1) * distributed.size() * tokens)
         pooled = model.pooled([(slot.task, batch) for slot, _, batch in batches], [seed for _, seed, _ in batches])
         return [scored(self.setup, slot, seed, *p) for (slot, seed, _), p in zip(batches, pooled, strict=True)]
 

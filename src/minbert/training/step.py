@@ -15,6 +15,7 @@ from minbert.optimizer import AdamW
 from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
+from minbert.training.combination import Combination
 from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
@@ -56,7 +57,8 @@ class Stepper:
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
-        self.memories: dict[str, dict[str, Any]] = {"merge": stage.merge.start(len(losses))}
+        self.memories: dict[str, dict[str, Any]] = {}
+        self.tasks = Combination(stage, losses, self.memories)
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
         """One step.
@@ -67,34 +69,48 @@ class Stepper:
             slots: the step's batches.
 
         Returns:
-            The loss of each batch, with its task.
+            The loss of each batch, before the weighting, with its task.
 
         Raises:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
-        rows = TaskGradients(self.shared)
-        losses: list[tuple[str, float]] = []
+        rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
+        losses: list[tuple[Slot, float]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))
         by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
-        apart = not self.stage.merge.plain or (due and len(tasks) > 1)
+        apart = self.tasks.apart or (due and len(tasks) > 1)
+        factors = {} if apart else self.tasks.factors(tasks)
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
                 parts = [self._loss(number, *one) for one in found]
+                losses += [(slot, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
+                if factors:
+                    parts = [part * factors[slot.task] for (slot, *_), part in zip(found, parts, strict=True)]
                 torch.stack(parts).sum().backward()
-                losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
             if apart:
                 rows.take()
-        add_gradients(self.heads if apart else self.trained)
+                if not self.stage.weighting.plain:
+                    heads.take()
+        if not heads.rows:
+            add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
-        if apart:
-            rng = generator(self.seed, self.name, "merge", number)
-            weights, self.memories["merge"] = self.stage.merge(rows.gram(), self.memories["merge"], rng)
-            rows.put(weights)
-        self._move(number, total, losses)
-        return losses
+        rng = generator(self.seed, self.name, "merge", number)
+        norms = self.tasks.combine(tasks, losses, rows, heads, rng) if apart else None
+        named = [(slot.task, loss) for slot, loss in losses]
+        self._move(number, total, named)
+        if not self.stage.weighting.plain:
+            later = self._again(number, by_task) if self.stage.weighting.again else None
+            self.tasks.learn(tasks, losses, norms, later, (number + 1) * self.stage.epochs % total == 0)
+        return named
+
+    @torch.no_grad()
+    def _again(self, number: int, by_task: list[Work]) -> list[tuple[Slot, float]]:
+        """The losses of the same batches under the same dropout, after the step."""
+        batches = list(chain(*by_task))
+        return [(one[0], float(self._loss(number, *one))) for found in self.forward(batches) for one in found]
 
     def _work(self, number: int, task: str, slots: list[Slot]) -> Work:
         """The slots of one task, each with its own seed: so arms with one seed share masks, and resume is exact."""

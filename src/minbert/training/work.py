@@ -34,7 +34,9 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
     frozen = all(part == "heads" for part in plan.stage.update)
     for task, part in plan.tasks.items():
         if not frozen:
-            per_epoch += TRAIN * part.samples * tokens_per_row(setup, task, "train", part.losses)
+            per_epoch += (
+                (TRAIN + plan.stage.weighting.again) * part.samples * tokens_per_row(setup, task, "train", part.losses)
+            )
     for split in ("dev", "select"):
         for task in setup.data:
             if (task, split) in setup.texts:
