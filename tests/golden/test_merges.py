@@ -37,10 +37,11 @@ TABLE: list[tuple[Merge, list[float]]] = [
     (UPGrad(), [0.75, 1.0]),
     # 4 a - 2 b = 1/a, -2 a + 2 b = 1/b, over 3: with t = b/a, 4 - 2 t = t (2 t - 2), so t = sqrt 2.
     (NashMTL(), [(3 / (4 - 2 * 2**0.5)) ** 0.5, (6 / (4 - 2 * 2**0.5)) ** 0.5]),
+    # g0 = (1, 1) / 2, w = (0, 1): 1/2 each, and c |g0| / |g2| = 1/4 of g2.
+    (CAGrad(c=0.5), [0.5, 0.75]),
     # torchjd, the last on G / 3.
-    (CAGrad(c=0.5), [0.648808, 0.855442]),
-    (AlignedMTL(), [0.4, 0.5]),
-    (FairGrad(alpha=2.0), [1.0, 1.0]),
+    (AlignedMTL(), [0.414590, 0.552786]),
+    (FairGrad(alpha=2.0), [1.960060, 2.848738]),
 ]
 
 

@@ -25,7 +25,8 @@ class Combination:
     """
 
     def __init__(self, stage: Stage, losses: dict[str, tuple[Loss, ...]], memories: dict[str, dict[str, Any]]) -> None:
-        self.weighting, self.merge, self.memories = stage.weighting, stage.merge, memories
+        self.stage, self.memories = stage, memories
+        self.weighting, self.merge = stage.weighting, stage.merge
         self.places = {task: place for place, task in enumerate(losses)}
         self.apart = not self.merge.plain or self.weighting.apart
         squared = [isinstance(parts[0], SquaredError) for parts in losses.values()]
@@ -89,9 +90,10 @@ class Combination:
         return [self.places[task] for task in tasks]
 
     def _losses(self, tasks: Sequence[str], measured: Measured) -> Tensor:
-        """The mean loss over all rows of each task, however many batches they came in."""
+        """The mean loss over all rows of each task, however many batches they came in, without its `weight`."""
         found = []
         for task in tasks:
             mine = [(len(slot.rows), loss) for slot, loss in measured if slot.task == task]
-            found.append(sum(rows * loss for rows, loss in mine) / sum(rows for rows, _ in mine))
+            mean = sum(rows * loss for rows, loss in mine) / sum(rows for rows, _ in mine)
+            found.append(mean / self.stage.of("weight", task))
         return torch.tensor(found, dtype=torch.float64)

@@ -21,8 +21,8 @@ class Seen:
 
     Attributes:
         tasks: which tasks of the stage stood in the step, counted from 0.
-        losses: of each, before the step, times the task's `weight`: the mean over all its rows in the step.
-        norms: `||g_i||` on the shared weights, before the weighting; None unless the weighting keeps gradients `apart`.
+        losses: of each, before the step and without its `weight`: the mean over all its rows in the step.
+        norms: `||g_i||` on the shared weights, with `weight`; None unless the weighting keeps gradients `apart`.
         later: the losses of the same rows, with the same dropout, after the step; None unless it looks `again`.
         ends_epoch: whether the step is the last of an epoch.
     """
