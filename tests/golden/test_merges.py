@@ -62,7 +62,9 @@ def test_gradvac_remembers_how_two_tasks_stand() -> None:
     assert float(later["cosines"][2, 0]) == 0.125 and float(state["cosines"][2, 0]) == 0.25
 
 
-def step(losses: list[float], later: list[float] | None = None, norms: list[float] | None = None, ends: int = 0) -> Seen:
+def step(
+    losses: list[float], later: list[float] | None = None, norms: list[float] | None = None, ends: int = 0
+) -> Seen:
     made = [None if x is None else torch.tensor(x, dtype=torch.float64) for x in (losses, norms, later)]
     assert made[0] is not None
     return Seen(range(len(losses)), made[0], made[1], made[2], bool(ends))
