@@ -15,7 +15,7 @@ def rng() -> torch.Generator:
 def test_pcgrad_on_two_vectors() -> None:
     # g1 = (1, 0), g2 = (-1, 1): g1.g2 = -1. g1' = g1 + g2/2 = (.5, .5); g2' = g2 + g1 = (0, 1). Sum (.5, 1.5).
     rows = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
-    weights, _ = PCGrad()(rows @ rows.T, {}, rng())
+    weights, _ = PCGrad()(rows @ rows.T, {}, rng(), range(2))
     assert torch.allclose(weights, torch.tensor([2.0, 1.5]))
     assert torch.allclose(weights @ rows, torch.tensor([0.5, 1.5]))
 
@@ -29,7 +29,7 @@ def test_the_denominator_of_the_report_leaves_the_conflict() -> None:
 
 
 def test_sum_is_ones() -> None:
-    assert Sum()(-torch.eye(3), {}, rng())[0].tolist() == [1, 1, 1]
+    assert Sum()(-torch.eye(3), {}, rng(), range(3))[0].tolist() == [1, 1, 1]
 
 
 def ahead(*batches: int) -> Ahead:

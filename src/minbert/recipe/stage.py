@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from minbert.gradients import AnyMerge, Sum
+from minbert.gradients import AnyMerge, AnyWeighting, Equal, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
@@ -52,6 +52,7 @@ class Stage(Value):
         teachers: by task, what its losses `distill` and `distill_vectors` learn from: a run or a checkpoint, relative
             to the recipe; for `distill_vectors` also an encoder.
         batches_per_step: batches whose gradients make one step.
+        weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
         regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
             on those that it names.
@@ -75,6 +76,7 @@ class Stage(Value):
     teachers: dict[str, str] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
+    weighting: AnyWeighting = Equal()
     merge: AnyMerge = Sum()
     regularizers: Regularizers = ()
     average: AnyAverage | None = None
@@ -119,9 +121,14 @@ class Stage(Value):
         alone = f"found {reason}: with one task in a step"
         remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
         several = len(self.trained(tasks)) > 1
-        if not self.merge.plain and several and reason:
-            expected = f"expected steps with several tasks for {self.merge.kind!r}"
-            found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
+        for key, method, together in (
+            ("weighting", self.weighting, self.weighting.apart),
+            ("merge", self.merge, not self.merge.plain),
+        ):
+            if together and several and reason:
+                expected = f"expected steps with several tasks for {method.kind!r}"
+                found.append((key, f"{expected}, {alone} it changes nothing; {remedy}"))
+        found += [("weighting", fault) for fault in self.weighting.faults(self.epochs, set(self.update) != {"heads"})]
         if self.conflicts_every and several and reason:
             found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
         return found

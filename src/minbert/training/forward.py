@@ -115,7 +115,7 @@ class Live:
         return SameBatch(model, self.weights, slot.task, batch, seed, hashes, pooled, texts_only, self._trained_on)
 
     def _trained_on(self, tokens: int) -> None:
-        self.advance(TRAIN * distributed.size() * tokens)
+        self.advance((TRAIN if torch.is_grad_enabled() else 1) * distributed.size() * tokens)
 
 
 def scored(setup: Setup, slot: Slot, seed: int, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Found:

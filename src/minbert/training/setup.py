@@ -82,6 +82,7 @@ def own_methods(recipe: Recipe) -> dict[str, str]:
     found = {}
     for name, stage in recipe.stages.items():
         values = {
+            "weighting": stage.weighting,
             "merge": stage.merge,
             "mixture": stage.mixture,
             "schedule": stage.schedule,

@@ -74,7 +74,7 @@ def save_snapshot(
             tensors[f"m.{name}"], tensors[f"v.{name}"] = state["m"].cpu(), state["v"].cpu()
     plain: dict[str, Memory] = {}
     for name, memory in memories.items():
-        tensors |= {f"{name}:{key}": value.cpu() for key, value in memory.items() if isinstance(value, Tensor)}
+        tensors |= {f"{name}:{key}": value.cpu().clone() for key, value in memory.items() if isinstance(value, Tensor)}
         plain[name] = {key: value for key, value in memory.items() if not isinstance(value, Tensor)}
     save_file(tensors, folder / "optimizer.safetensors")
     (folder / "state.json").write_text(json.dumps({"place": asdict(place), "ages": ages, "memories": plain}))

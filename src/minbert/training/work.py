@@ -47,7 +47,8 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
             more = tuple(r for r in plan.stage.regularizers if r.concerns(task, kind))
             passes = 1 + sum(regularizer.passes for regularizer in more)
             readers: tuple[Loss | Regularizer, ...] = (*plan.tasks[task].losses, *more)
-            per_epoch += TRAIN * passes * rows * tokens_per_row(setup, task, "train", readers)
+            cost = TRAIN * passes + plan.stage.weighting.again
+            per_epoch += cost * rows * tokens_per_row(setup, task, "train", readers)
     for split in ("dev", "select"):
         for task in setup.data:
             if (task, split) in setup.texts:
