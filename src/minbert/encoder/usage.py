@@ -76,7 +76,8 @@ def read_usage(find: Find) -> Usage:
     remarks = [f"left out, no counterpart here: module {kind}" for kind in kinds if kind not in KNOWN]
     pooling = _read(find, f"{kinds['Pooling']}/config.json", dict) if "Pooling" in kinds else None
     limits, prompts = _read(find, LIMITS, dict) or {}, _read(find, PROMPTS, dict) or {}
-    named = {str(name): str(text) for name, text in (prompts.get("prompts") or {}).items() if text}
+    limit, given = limits.get("max_seq_length"), prompts.get("prompts")
+    named = {str(name): str(text) for name, text in given.items() if text} if isinstance(given, dict) else {}
     if named and (pooling or {}).get("include_prompt") is False:
         remarks.append("its pooling leaves a prompt out; here it is pooled with the text")
     if limits.get("do_lower_case"):
@@ -84,7 +85,7 @@ def read_usage(find: Find) -> Usage:
     return Usage(
         pooling="" if pooling is None else _pooling(pooling),
         normalize="Normalize" in kinds,
-        max_tokens=limits.get("max_seq_length"),
+        max_tokens=limit if isinstance(limit, int) else None,
         prompts=named,
         prompt=named.get(str(prompts.get("default_prompt_name")), ""),
         remarks=tuple(remarks),
