@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
+from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.shapes import Hidden, Vectors
@@ -155,6 +156,27 @@ def _attend_long(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
     return out
 
 
+def _attend_plainly(
+    qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float, firsts: bool
+) -> Mixed:
+    """The same by operations that every device has, with the way back that torch makes."""
+    found = []
+    for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
+        q, k, v = _by_head(qkv, group)
+        scores = (q[:, :1] if firsts else q) @ k.mT * qkv.shape[-1] ** -0.5
+        scores = scores.float().unflatten(0, (group.count, -1))
+        if layout.relative:
+            scores = scores + layout.relative[number][:, : scores.shape[2]]
+        if group.bias is not None:
+            scores = scores + group.bias
+        weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
+        mixed = (weights if mask is None else weights * mask * factor) @ v
+        rows = mixed.unflatten(0, (group.count, -1)).transpose(1, 2).flatten(0, 1)
+        found.append(rows if firsts or group.back is None else rows.index_select(0, group.back))
+    padding = 0 if firsts else len(qkv) - sum(layout.tokens)
+    return torch.cat([*found, qkv.new_zeros(padding, *qkv.shape[2:])])
+
+
 def attend(
     qkv: Projected, layout: Layout, dropout: float = 0.0, firsts: bool = False, noise: Noise | None = None
 ) -> Mixed:
@@ -181,6 +203,8 @@ def attend(
     if dropout:
         noise = noise or Noise(layout, None, qkv.device)
         masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2], firsts)
+    if qkv.device.type not in OWN_WAYS:
+        return _attend_plainly(qkv, layout, masks, factor, firsts)
     return _Attend.apply(qkv, layout, masks, factor, firsts, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 
 
