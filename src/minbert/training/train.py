@@ -174,6 +174,9 @@ def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
         raise RunError("the data files are not those with which the run began; choose another --run")
     if record["encoder"]["sha256"] != now["encoder"]["sha256"]:
         raise RunError("the encoder's weights are not those with which the run began; choose another --run")
+    used = [(record["encoder"].get(key), now["encoder"][key]) for key in ("pooling", "prompt")]
+    if any(before != after for before, after in used):
+        raise RunError("the encoder's folder asks for another pooling or prompt than when the run began; state them")
     present = environment(setup.device, setup.precision)
     other = [
         f"{key} {value} (was {record['environment'].get(key)})"
