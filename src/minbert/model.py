@@ -9,7 +9,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from minbert.encoder import Bert, BertConfig, Pooling, load_folder, resolve, save_folder
+from minbert.encoder import Encoder, EncoderConfig, Pooling, load_folder, resolve, save_folder
 from minbert.errors import WeightsError
 from minbert.heads import HeadModule, start
 from minbert.losses import Loss
@@ -41,12 +41,12 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        encoder: Bert,
+        encoder: Encoder,
         tokenizer: Tokenizer,
         tasks: dict[str, Task],
         pooling: Pooling = "mean",
         seed: int = 0,
-        config: BertConfig | None = None,
+        config: EncoderConfig | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder

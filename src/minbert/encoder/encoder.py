@@ -1,24 +1,71 @@
-"""What the rest of minbert needs of an encoder."""
+"""What every encoder does, and what the rest of minbert needs of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import EncoderConfig
+from minbert.encoder.dropout import Noise
+from minbert.encoder.layer import Layer
+from minbert.encoder.layout import Layout
+from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
+ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
+"""Under so many tokens, their number is rounded up to a multiple of this."""
+
+
+class Pooler(nn.Module):
+    """`tanh(W x + b)` over the first token's vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Vectors) -> Vectors:
+        """The pooled vectors."""
+        return torch.tanh(self.dense(first))
+
+
+def rounded(tokens: int) -> int:
+    """How many rows the layers compute for so many tokens.
+
+    For each number of rows that it meets, the matrix library keeps a plan of its own, and the memory of the step before
+    does not fit the next: with a few numbers only, a run holds a third of the memory.
+    """
+    step = next(step for bound, step in ROUNDING if tokens < bound)
+    return -(-tokens // step) * step
+
 
 class Encoder(nn.Module, ABC):
-    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence."""
+    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence.
 
-    config: BertConfig
-    pooler: nn.Module
+    Embeddings, a stack of layers, and the pooler (used only where it is asked for).
+
+    Args:
+        config: the sizes.
+        embeddings: from a pack, a precision and noise to the vectors below the first layer.
+    """
+
+    names: ClassVar[Sequence[tuple[str, str]]]
+    """What the tensors are called here and in the folders of transformers."""
+
     precision: torch.dtype = torch.float32
     """In which `vectors` computes; weights, norms and sums stay float32."""
+
+    def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = Pooler(config.hidden_size)
 
     @property
     def width(self) -> int:
@@ -26,6 +73,9 @@ class Encoder(nn.Module, ABC):
         return self.config.hidden_size
 
     @abstractmethod
+    def layout(self, packed: Packed) -> Layout:
+        """How the pack stands for attention, and what is added to its scores."""
+
     def forward(
         self,
         packed: Packed,
@@ -33,11 +83,31 @@ class Encoder(nn.Module, ABC):
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
     ) -> Hidden | Vectors:
-        """The last layer's vector of every token of the pack, or of each sequence's first token only."""
+        """The last layer's vector of every token of the pack.
 
-    @abstractmethod
+        Args:
+            packed: the tokens.
+            precision: in which the layers compute; weights, norms and sums stay float32. None: in the weights' own, by
+                the products that lose least (of two ways in float32, the faster loses a third more).
+            firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
+            seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
+        """
+        with nullcontext() if precision else plain_products():
+            layout = self.layout(packed)
+            noise = Noise(layout, seeds, packed.ids.device) if self.training else None
+            hidden = self.embeddings(packed, precision, noise)
+            tokens = len(hidden)
+            if rounded(tokens) > tokens:
+                hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
+            *below, last = self.layers
+            for layer in below:
+                hidden = layer(hidden, layout, None, noise)
+            top: Hidden | Vectors = last(hidden, layout, packed.offsets[:-1] if firsts else None, noise)
+            return top if firsts else top[:tokens]
+
     def blocks(self) -> list[nn.Module]:
         """The parts from bottom to top: the embeddings, then one per layer."""
+        return [self.embeddings, *self.layers]
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""

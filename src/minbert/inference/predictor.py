@@ -67,7 +67,7 @@ class Predictor:
     @property
     def encoder(self) -> SentenceEncoder:
         """The encoder alone, with its tokenizer."""
-        return SentenceEncoder(self.model.encoder, self.model.tokenizer)
+        return SentenceEncoder(self.model.encoder, self.model.tokenizer, self.model.embedding_pooling)
 
     def task(self, name: str) -> Task:
         """A task by its name.
@@ -102,9 +102,11 @@ class Predictor:
         columns = list(zip(*rows, strict=True))
         return read_scores(spec, score_rows(self.model, task, texts_of(columns, self.model.tokenizer), advance))
 
-    def embed(self, texts: Sequence[str], normalize: bool = True, precision: Precision = "auto") -> Array:
+    def embed(
+        self, texts: Sequence[str], normalize: bool = True, precision: Precision = "auto", prompt: str | None = None
+    ) -> Array:
         """One vector per text, pooled as the heads' vectors are; float32, (texts, width)."""
-        return self.encoder.embed(texts, self.model.embedding_pooling, normalize, precision)
+        return self.encoder.embed(texts, self.model.embedding_pooling, normalize, precision, prompt=prompt)
 
 
 def read_scores(task: Task, scores: Tensor) -> Prediction:
@@ -127,7 +129,7 @@ def load(run: str | Path, device: str = "auto", precision: Precision = "auto") -
 
     Args:
         run: the run folder, or `.../best`, `.../last`.
-        device: `auto`, `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, `mps`, ...
         precision: of the matrix products.
 
     Raises:

@@ -22,16 +22,19 @@ class EncoderSpec(Value):
     """Which encoder, and how it is used.
 
     Attributes:
-        source: a known name (`minilm`, `tiny`), a folder, `owner/name@revision` on the hub, or a run.
+        source: a known name (`minilm`, `mpnet`, `tiny`), a folder, `owner/name@revision` on the hub, or a run.
         digest: the SHA-256 its weights must have; empty: recorded, not checked.
-        pooling: `mean`, `cls` or `pooler`.
+        pooling: `mean`, `cls` or `pooler`; `auto`: as the encoder's own folder says, `mean` where it says nothing.
+        prompt: stands before every text, such as `"query: "`; `auto`: the default prompt of the encoder's own folder,
+            if it has one; empty: none.
         max_tokens: the limit on a sequence; at most the config's.
         dropout: both of the encoder's dropouts in training.
     """
 
     source: str = "minilm"
     digest: str = ""
-    pooling: Pooling = "mean"
+    pooling: Pooling | Literal["auto"] = "auto"
+    prompt: str = "auto"
     max_tokens: int = Field(default=256, ge=8)
     dropout: float = Field(default=0.1, ge=0, lt=1)
 

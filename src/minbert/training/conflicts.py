@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from torch import nn
 
-from minbert.encoder import Bert
+from minbert.encoder import Encoder
 from minbert.gradients import cosines, group_grams
 from minbert.gradients.per_task import Row
 from minbert.runs import Journal, Silent
@@ -65,7 +65,7 @@ class ConflictRecord:
         self.journal.add(**line)
 
 
-def layer_groups(encoder: Bert, shared: Sequence[nn.Parameter]) -> dict[str, list[int]]:
+def layer_groups(encoder: Encoder, shared: Sequence[nn.Parameter]) -> dict[str, list[int]]:
     """The places of the shared parameters, by layer group from bottom to top; groups without any are left out."""
     embeddings, *layers = encoder.blocks()
     parts = {"embeddings": embeddings, **{f"layer {i}": layer for i, layer in enumerate(layers)}}

@@ -157,7 +157,7 @@ class Frozen:
         used = plan.rows_used()
         for task in plan.tasks:
             forms = setup.model.forms(task, losses[task])
-            pooling = setup.recipe.tasks[task].head.pooling or setup.recipe.encoder.pooling
+            pooling = setup.recipe.tasks[task].head.pooling or setup.model.pooling
             ids = hashlib.sha256(b"".join(t.flat.tobytes() for t in setup.texts[task, "train"].tables)).hexdigest()
             key = (weights, ids, used[task].tobytes(), forms, pooling)
             if key not in kept:

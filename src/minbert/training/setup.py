@@ -66,6 +66,8 @@ class Setup:
                 "source": self.source.name,
                 "sha256": self.source.digest,
                 "note": self.source.note,
+                "pooling": self.model.pooling,
+                "prompt": self.model.tokenizer.prompt,
                 "remarks": list(self.extras),
             },
             "environment": environment(self.device, self.precision),
@@ -192,8 +194,9 @@ def set_up(
 
 def load_encoder(recipe: Recipe) -> tuple[Source, Loaded]:
     """The files of a recipe's encoder, and what they hold."""
-    source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
-    return source, load_folder(source, recipe.encoder.max_tokens, recipe.encoder.dropout, recipe.seed)
+    spec = recipe.encoder
+    source = resolve(spec.source, spec.digest, recipe.folder)
+    return source, load_folder(source, spec.max_tokens, spec.dropout, recipe.seed, spec.pooling, spec.prompt)
 
 
 def equip(
@@ -208,7 +211,7 @@ def equip(
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
     teachers = find_teachers(recipe, tasks)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, loaded.pooling, recipe.seed, source.config)
     if start:
         take_heads(model, start.checkpoint, check_start(start, recipe, rows))
     place = device_of(device)
@@ -222,10 +225,24 @@ def equip(
         for split, part in data.splits.items()
     }
     # What a file holds beyond an encoder concerns nobody who trains; a pooler that starts fresh does, if it is used.
-    fresh = [f"encoder {source.name}: {r}" for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
-    remarks = fresh + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
+    fresh = [r for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
+    said = [f"encoder {source.name}: {r}" for r in [*fresh, *followed(recipe, source, loaded), *source.usage.remarks]]
+    remarks = said + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
     extras = tuple(loaded.remarks)
     return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras, teachers, start)
+
+
+def followed(recipe: Recipe, source: Source, loaded: Loaded) -> list[str]:
+    """What of the encoder's own folder is followed because the recipe leaves it open, where it is not the usual."""
+    found = []
+    if recipe.encoder.pooling == "auto" and loaded.pooling != "mean":
+        found.append(f"pooling {loaded.pooling!r}, as its folder says")
+    if recipe.encoder.prompt == "auto" and loaded.tokenizer.prompt:
+        found.append(f"{loaded.tokenizer.prompt!r} stands before every text, as its folder says")
+    elif recipe.encoder.prompt == "auto" and source.usage.prompts:
+        named = ", ".join(f"{text!r} ({name})" for name, text in source.usage.prompts.items())
+        found.append(f"its folder has prompts, none of them by default: {named}; encoder.prompt sets one")
+    return found
 
 
 def uses_pooler(recipe: Recipe) -> bool:

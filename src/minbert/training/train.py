@@ -193,6 +193,9 @@ def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
         raise RunError("the teachers are not those with which the run began; choose another --run")
     if record.get("start") != now.get("start"):
         raise RunError("the run that was gone on from is not the one with which this run began; choose another --run")
+    used = [(record["encoder"].get(key), now["encoder"][key]) for key in ("pooling", "prompt")]
+    if any(before != after for before, after in used):
+        raise RunError("the encoder's folder asks for another pooling or prompt than when the run began; state them")
     present = environment(setup.device, setup.precision)
     other = [
         f"{key} {value} (was {record['environment'].get(key)})"
