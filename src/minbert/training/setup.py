@@ -213,7 +213,7 @@ def equip(
     teachers = find_teachers(recipe, tasks)
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, loaded.pooling, recipe.seed, source.config)
     if start:
-        take_heads(model, start.checkpoint, check_start(start, recipe, rows))
+        take_heads(model, start.checkpoint, check_start(start, loaded.pooling, rows))
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
     # Each process has timed it, and all must compute alike.

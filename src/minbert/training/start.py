@@ -169,12 +169,12 @@ def _row_faults(whole: Recipe, start: Start) -> list[str]:
     return faults
 
 
-def check_start(start: Start, recipe: Recipe, rows: dict[str, TaskData]) -> list[str]:
+def check_start(start: Start, pooling: Pooling, rows: dict[str, TaskData]) -> list[str]:
     """Checks that the heads of the tasks that both have can go on, and that dev holds no row that the run has learned.
 
     Args:
         start: the run that is gone on from.
-        recipe: of the new run, continued.
+        pooling: of the new run's heads that name none.
         rows: of its tasks, with their classes.
 
     Returns:
@@ -188,7 +188,7 @@ def check_start(start: Start, recipe: Recipe, rows: dict[str, TaskData]) -> list
         now = rows[name].task
         wrong = differences(before, now)
         ours, theirs = now.head.model_dump(exclude={"dropout"}), before.head.model_dump(exclude={"dropout"})
-        pooled = now.head.pooling or recipe.encoder.pooling, before.head.pooling or start.pooling
+        pooled = now.head.pooling or pooling, before.head.pooling or start.pooling
         if ours != theirs:
             wrong.append(f"expected the head {_said(theirs)}, found {_said(ours)}")
         elif pooled[0] != pooled[1]:

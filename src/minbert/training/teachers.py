@@ -83,13 +83,14 @@ def find_teacher(named: str, base: Path, name: str, task: Task, asks: frozenset[
     if asks == {"vectors"} and not _is_trained(folder):
         source = resolve(named, "", base)
         path = str(folder.resolve()) if folder.is_dir() else named
-        return Teacher(path, None, source, "", "mean", asks, source.digest)
+        how = source.usage.pooling_or("auto", source.name)
+        return Teacher(path, None, source, "", how, asks, source.digest)
     if not _is_trained(folder):
         raise RunError(f"expected a run or a checkpoint at {folder}, found none; paths are relative to the recipe")
     checkpoint = valid_folder(checkpoint_of(folder))
     pooling, theirs = read_settings(checkpoint)
     head = fitting(name, task, theirs, str(folder)) if "scores" in asks else ""
-    how: Pooling = "cls" if pooling == "cls" else "mean"
+    how = "cls" if pooling == "cls" else "mean"
     source = resolve(str(checkpoint / "encoder"))
     return Teacher(str(folder.resolve()), checkpoint, source, head, how, asks, digest_of(checkpoint / MANIFEST))
 
