@@ -10,18 +10,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from minbert.encoder.adapters import Beside, TaskAdapter
 from minbert.encoder.config import BertConfig
 from minbert.encoder.dropout import Noise
 from minbert.encoder.embeddings import Embeddings
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.layer import Layer
-from minbert.encoder.layout import layout_of
+from minbert.encoder.layout import layout_of, rounded
 from minbert.encoder.linear import plain_products
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
-
-ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
-"""Under so many tokens, their number is rounded up to a multiple of this."""
 
 
 class Pooler(nn.Module):
@@ -34,16 +32,6 @@ class Pooler(nn.Module):
     def forward(self, first: Vectors) -> Vectors:
         """The pooled vectors."""
         return torch.tanh(self.dense(first))
-
-
-def rounded(tokens: int) -> int:
-    """How many rows the layers compute for so many tokens.
-
-    For each number of rows that it meets, the matrix library keeps a plan of its own, and the memory of the step before
-    does not fit the next: with a few numbers only, a run holds a third of the memory.
-    """
-    step = next(step for bound, step in ROUNDING if tokens < bound)
-    return -(-tokens // step) * step
 
 
 class Bert(Encoder):
@@ -66,6 +54,7 @@ class Bert(Encoder):
         precision: torch.dtype | None = None,
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> Hidden | Vectors:
         """The last layer's vector of every token of the pack.
 
@@ -75,19 +64,22 @@ class Bert(Encoder):
                 the products that lose least (of two ways in float32, the faster loses a third more).
             firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
             seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
+            adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
         """
         with nullcontext() if precision else plain_products():
             device = packed.ids.device
             layout = layout_of(packed.lengths, packed.parts, device)
             noise = Noise(layout, seeds, device) if self.training else None
+            beside = Beside(adapters, layout)
             hidden = self.embeddings(packed, precision, noise)
             tokens = len(hidden)
             if rounded(tokens) > tokens:
                 hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
             *below, last = self.layers
-            for layer in below:
-                hidden = layer(hidden, layout, None, noise)
-            top: Hidden | Vectors = last(hidden, layout, packed.offsets[:-1] if firsts else None, noise)
+            for number, layer in enumerate(below):
+                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
+            chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
+            top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
             return top if firsts else top[:tokens]
 
     def blocks(self) -> list[nn.Module]:

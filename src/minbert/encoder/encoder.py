@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from minbert.encoder.adapters import TaskAdapter
 from minbert.encoder.config import BertConfig
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
@@ -32,6 +33,7 @@ class Encoder(nn.Module, ABC):
         precision: torch.dtype | None = None,
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> Hidden | Vectors:
         """The last layer's vector of every token of the pack, or of each sequence's first token only."""
 
@@ -44,7 +46,11 @@ class Encoder(nn.Module, ABC):
         return self.vectors_of([packed], [(how,)])[0][0]
 
     def vectors_of(
-        self, packs: Sequence[Packed], hows: Sequence[Sequence[Pooling]], seeds: Sequence[int] | None = None
+        self,
+        packs: Sequence[Packed],
+        hows: Sequence[Sequence[Pooling]],
+        seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> list[list[Vectors]]:
         """The vectors of several packs: from one pass, or two where some need the first tokens only.
 
@@ -55,6 +61,7 @@ class Encoder(nn.Module, ABC):
             packs: one or more.
             hows: the poolings of each, one or more.
             seeds: for dropout in training, one per pack; None: from torch's default generator.
+            adapters: of the tasks, one per pack, None for a pack without; empty: no pack has one.
 
         Returns:
             For each pack its vectors, by each of its poolings.
@@ -65,7 +72,8 @@ class Encoder(nn.Module, ABC):
             mine = [packs[i] for i in chosen]
             if not mine:
                 continue
-            hidden = self(join(mine), self.precision, firsts, None if seeds is None else [seeds[i] for i in chosen])
+            own_seeds = None if seeds is None else [seeds[i] for i in chosen]
+            hidden = self(join(mine), self.precision, firsts, own_seeds, [adapters[i] for i in chosen if adapters])
             parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
             for i, part in zip(chosen, parts, strict=True):
                 first = part if firsts else part.index_select(0, packs[i].offsets[:-1])

@@ -15,22 +15,24 @@ from minbert.values import Value
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
-PART = re.compile(r"heads|encoder(\[(\d+):\])?")
+PART = re.compile(r"heads|adapters|encoder(\[(\d+):\])?")
 
 
-def _listed(given: Any) -> Any:
+def listed(given: Any) -> Any:
+    """One value is a list of one."""
     return given if isinstance(given, list | tuple) else [given]
 
 
 def _part(name: str) -> str:
     if not PART.fullmatch(name):
-        raise ValueError(f"expected 'encoder', 'encoder[4:]' (layers from the fourth) or 'heads', found {name!r}")
+        known = "'encoder', 'encoder[4:]' (layers from the fourth), 'adapters' or 'heads'"
+        raise ValueError(f"expected {known}, found {name!r}")
     return name
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
-Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(listed), Field(min_length=1)]
+Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(listed), Field(min_length=1)]
 
 
 class Stage(Value):
@@ -44,12 +46,15 @@ class Stage(Value):
         batch: rows a batch.
         lr: learning rate of the encoder.
         head_lr: of the heads; 0: as `lr`.
+        adapter_lr: of the adapters; 0: as `lr`.
+        lr_decay: layer k of n has the rate `lr * lr_decay ** (n - k)`, the embeddings k = 0; above 0, at most 1.
+        unfreeze: over this share of the steps the layers join the top one, from top to bottom; 0: all move at once.
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
         mixture: which task comes next.
         batches_per_step: batches whose gradients make one step.
         merge: how the gradients of the tasks of a step become one.
-        update: what is trained: `encoder`, `encoder[4:]`, `heads`.
+        update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
         conflicts_every: every so many steps the tasks' gradients are compared and written down; 0: never.
@@ -62,12 +67,15 @@ class Stage(Value):
     batch: Count | dict[str, Count] = 32
     lr: Rate = 5e-5
     head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
+    adapter_lr: Annotated[float, Field(ge=0)] = 0.0
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
     losses: dict[str, Losses] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
     merge: AnyMerge = Sum()
-    update: Update = ("encoder", "heads")
+    update: Update = ("encoder", "adapters", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
     conflicts_every: Annotated[int, Field(ge=0)] = 0
@@ -97,6 +105,11 @@ class Stage(Value):
         for name, losses in self.losses.items():
             found += [
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
+            ]
+        if not any(part.startswith("encoder") for part in self.update):
+            still = f"expected 'encoder' in update, found {list(self.update)}: no layer moves; add it"
+            found += [
+                (key, still) for key, value in (("lr_decay", self.lr_decay != 1), ("unfreeze", self.unfreeze)) if value
             ]
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single

@@ -192,7 +192,10 @@ def equip(
     """Puts rows and encoder together; arguments as for `set_up`."""
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, recipe.encoder.pooling, recipe.seed, source.config)
+    spec = recipe.encoder
+    model = MultiTaskModel(
+        loaded.encoder, loaded.tokenizer, tasks, spec.pooling, recipe.seed, source.config, spec.adapters
+    )
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
     # Each process has timed it, and all must compute alike.

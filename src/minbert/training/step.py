@@ -19,6 +19,7 @@ from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
 from minbert.training.shards import Shards
+from minbert.training.unfreezing import Unfreezing
 
 Forward = Callable[[Work], Iterator[list[Found]]]
 """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
@@ -36,6 +37,7 @@ class Stepper:
         optimizer: over the same parameters.
         forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
+        unfreezing: which layers move in which step; None: all in all.
     """
 
     def __init__(
@@ -48,11 +50,12 @@ class Stepper:
         optimizer: AdamW,
         forward: Forward,
         conflicts: ConflictRecord | None = None,
+        unfreezing: Unfreezing | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
-        self.conflicts = conflicts
+        self.conflicts, self.unfreezing = conflicts, unfreezing
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
@@ -72,6 +75,8 @@ class Stepper:
         Raises:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
+        if self.unfreezing:
+            self.unfreezing(number, total)
         rows = TaskGradients(self.shared)
         losses: list[tuple[str, float]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))

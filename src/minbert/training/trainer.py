@@ -21,10 +21,12 @@ from minbert.training.evaluator import correlations, evaluate, means
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.progress import Listener
+from minbert.training.rates import rates
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
-from minbert.training.trainable import check_trainable, trainable
+from minbert.training.trainable import check_trainable, moves_vectors, trainable, trained_numbers
+from minbert.training.unfreezing import Unfreezing
 from minbert.training.work import PHASE_ROWS, done_work, whole_work
 
 SNAPSHOT_SECONDS = 60.0
@@ -100,21 +102,24 @@ class Trainer:
         """One stage, from where the place says."""
         plan, place = self.plans[name], self.place
         shared, heads = trainable(self.setup, stage, list(plan.tasks))
+        moving = moves_vectors(self.setup.model)
         assert isinstance(stage.optimizer, AdamWSpec)
-        rates = [(stage.lr, shared)]
-        rates += [(stage.of("head_lr", task) or stage.lr, parameters) for task, parameters in heads.items()]
-        optimizer = stage.optimizer.build(rates)
+        optimizer = stage.optimizer.build(rates(self.setup.model, stage, shared, heads))
         losses = {task: part.losses for task, part in plan.tasks.items()}
-        self.listener.doing(f"{name}: encoding once" if not shared else name)
+        self.listener.doing(f"{name}: encoding once" if not moving else name)
+        if self.setup.recipe.encoder.adapters:
+            self.listener.say(f"{name} {trained_numbers(self.setup.model)}")
         self.setup.model.train()
         # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
-        self.setup.model.encoder.train(bool(shared))
+        self.setup.model.encoder.train(moving)
         live = Live(self.setup, losses, self._advance)
-        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
+        forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
-        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, forward, record)
+        thaw = Unfreezing(self.setup.model.encoder, shared, stage.unfreeze)
+        parts = (shared, every_head)
+        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, thaw)
         if folder:
             stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:

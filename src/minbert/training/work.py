@@ -31,7 +31,8 @@ def done_work(setup: Setup, plans: Plans, place: Place) -> int:
 def stage_work(setup: Setup, plan: StagePlan) -> int:
     """The rows a stage trains on, and those it is scored on after each epoch and each phase."""
     per_epoch = 0.0
-    frozen = all(part == "heads" for part in plan.stage.update)
+    adapted = setup.recipe.encoder.adapters and "adapters" in plan.stage.update
+    frozen = not adapted and not any(part.startswith("encoder") for part in plan.stage.update)
     for task, part in plan.tasks.items():
         if not frozen:
             per_epoch += TRAIN * part.samples * tokens_per_row(setup, task, "train", part.losses)
