@@ -8,7 +8,7 @@ runs/quick/
   times.jsonl       seconds and memory, apart, because they differ from run to run
   conflicts.jsonl   how the tasks' gradients stand to each other, where `conflicts_every` asks for it
   floors.json       what the untouched encoder and trivial answers reach
-  best/  last/      checkpoints: encoder/, heads.safetensors, model.json
+  best/  last/      checkpoints: encoder/, heads.safetensors, model.json; adapters.safetensors of tasks that have any
   snapshot/         weights, optimizer, place: gone when the run ends
   answers.safetensors  scores and labels of every dev row, by the best checkpoint
   result.json       the final table: its presence means that the run is finished

@@ -17,7 +17,7 @@ from minbert.inference import load, load_encoder
 from minbert.losses import CrossEntropy
 from minbert.model import load_model, save_model
 from minbert.recipe import Recipe, check_recipe
-from minbert.runs import Run
+from minbert.runs import Run, read_lines
 from minbert.training import Interrupted, Listener
 from minbert.training.forward import Frozen
 from minbert.training.plan import StagePlan
@@ -164,6 +164,13 @@ def both(tiny_bert: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     recipe = toy(tiny_bert, BOTH, epochs=2, lr=1e-2)
     train(recipe, run, with_floors=False)
     return run
+
+
+def test_what_an_epoch_scores_is_what_its_checkpoint_scores(tiny_bert: Path, tmp_path: Path) -> None:
+    recipe = toy(tiny_bert, BOTH, lr=1e-2).model_copy(update={"precision": "bfloat16"})
+    result = quick(recipe, tmp_path / "run")
+    (line,) = read_lines(tmp_path / "run" / "metrics.jsonl")
+    assert {task: found["dev"] for task, found in result["tasks"].items()} == line["dev"]
 
 
 class TestCheckpoint:

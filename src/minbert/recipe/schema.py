@@ -12,11 +12,11 @@ from minbert.encoder import AnyAdapter, Pooling
 from minbert.errors import RecipeError
 from minbert.recipe.adapters import adapter_faults
 from minbert.recipe.faults import placed, said_of
-from minbert.recipe.stage import Stage, listed
+from minbert.recipe.stage import Stage
 from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask
 from minbert.tasks.task import NAME
-from minbert.values import Value
+from minbert.values import Value, listed
 
 
 class EncoderSpec(Value):

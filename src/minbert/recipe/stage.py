@@ -10,17 +10,12 @@ from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyOptimizer, AnySchedule, Linear
 from minbert.tasks import Task
-from minbert.values import Value
+from minbert.values import Value, listed
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
 PART = re.compile(r"heads|adapters|encoder(\[(\d+):\])?")
-
-
-def listed(given: Any) -> Any:
-    """One value is a list of one."""
-    return given if isinstance(given, list | tuple) else [given]
 
 
 def _part(name: str) -> str:

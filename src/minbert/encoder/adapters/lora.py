@@ -6,12 +6,13 @@ from typing import Annotated, Literal
 
 import torch
 import torch.nn.functional as F
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from torch import Tensor, nn
 
 from minbert.encoder.adapters.adapter import Adapter
 from minbert.encoder.layer import Layer
 from minbert.encoder.linear import Linear
+from minbert.values import listed
 
 Target = Literal["query", "key", "value", "output", "up", "down"]
 FUSED: tuple[Target, ...] = ("query", "key", "value")
@@ -81,7 +82,12 @@ class Lora(Adapter):
     kind: Literal["lora"] = "lora"
     rank: int = Field(default=8, ge=1)
     alpha: float = Field(default=16.0, gt=0)
-    on: Annotated[tuple[Target, ...], Field(min_length=1)] = ("query", "value")
+    on: Annotated[tuple[Target, ...], BeforeValidator(listed)] = ("query", "value")
+
+    def model_post_init(self, context: object) -> None:
+        """Checks that there is something to change."""
+        if not self.on:
+            raise ValueError("expected one matrix or more in `on`, found none")
 
     def attach(self, layers: Sequence[nn.Module], generator: torch.Generator) -> None:
         """Puts the low-rank parts into the layers."""
