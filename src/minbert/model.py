@@ -3,13 +3,25 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from minbert.encoder import Encoder, EncoderConfig, Pooling, load_folder, resolve, save_folder
+from minbert.encoder import (
+    Adapter,
+    AnyAdapter,
+    Encoder,
+    EncoderConfig,
+    Pooling,
+    TaskAdapter,
+    folded,
+    load_folder,
+    resolve,
+    save_folder,
+)
 from minbert.errors import WeightsError
 from minbert.heads import HeadModule, start
 from minbert.losses import Loss
@@ -24,11 +36,11 @@ from minbert.text.tokenizer import Tokenizer
 Pooled = tuple[Tensor | None, tuple[Tensor, ...]]
 """The vectors of rows as wholes, and of their texts apart, as far as they stood in the pack."""
 
-HEADS, SETTINGS = "heads.safetensors", "model.json"
+HEADS, ADAPTERS, SETTINGS = "heads.safetensors", "adapters.safetensors", "model.json"
 
 
 class MultiTaskModel(nn.Module):
-    """One encoder, a head per task.
+    """One encoder, a head per task, and the adapters that are asked for.
 
     Args:
         encoder: the shared part.
@@ -37,6 +49,7 @@ class MultiTaskModel(nn.Module):
         pooling: of heads that name none.
         seed: for the heads' first weights.
         config: the encoder's sizes as its folder states them, dropouts included.
+        adapters: those that change the shared encoder are put into it, those of a task are built for each.
     """
 
     def __init__(
@@ -47,6 +60,7 @@ class MultiTaskModel(nn.Module):
         pooling: Pooling = "mean",
         seed: int = 0,
         config: EncoderConfig | None = None,
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -59,6 +73,17 @@ class MultiTaskModel(nn.Module):
             for name, task in tasks.items()
         }
         self.heads = nn.ModuleDict(modules)
+        self.adapters = nn.ModuleDict()
+        kept = []
+        for adapter in adapters:
+            adapter.attach(encoder.blocks()[1:], generator(seed, "adapter", adapter.kind))
+            built = {
+                _key(name): adapter.build(encoder.config, generator(seed, "adapter", adapter.kind, name))
+                for name in tasks
+            }
+            self.adapters.update({key: module for key, module in built.items() if module})
+            kept += [adapter] if any(built.values()) else []
+        self.of_tasks: tuple[Adapter, ...] = tuple(kept)
 
     def head(self, task: str) -> HeadModule:
         """The head of a task."""
@@ -70,6 +95,12 @@ class MultiTaskModel(nn.Module):
         """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
         return forms_of(self.tasks[task], readers)
 
+    def adapter(self, task: str) -> TaskAdapter | None:
+        """The adapter of a task; None: it has none."""
+        adapter = self.adapters[_key(task)] if self.adapters else None
+        assert adapter is None or isinstance(adapter, TaskAdapter)
+        return adapter
+
     def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
 
@@ -77,11 +108,10 @@ class MultiTaskModel(nn.Module):
             work: batches, each with its task.
             seeds: for dropout in training, one per batch; None: from torch's default generator.
         """
-        hows = [self._poolings(task, batch.forms) for task, batch in work]
+        packs, hows = [batch.pack for _, batch in work], [self._poolings(task, batch.forms) for task, batch in work]
+        adapters = [self.adapter(task) for task, _ in work] if self.adapters else []
         found: list[Pooled] = []
-        for (_, batch), vectors in zip(
-            work, self.encoder.vectors_of([batch.pack for _, batch in work], hows, seeds), strict=True
-        ):
+        for (_, batch), vectors in zip(work, self.encoder.vectors_of(packs, hows, seeds, adapters), strict=True):
             parts = [pooled.split(len(batch.rows)) for pooled in vectors]
             found.append((parts[0][0], parts[-1][1:]) if batch.forms.whole else (None, parts[0]))
         return found
@@ -120,15 +150,26 @@ def _key(task: str) -> str:
     return f"to_{task}"
 
 
+def _parts(model: MultiTaskModel) -> dict[str, nn.ModuleDict]:
+    """What stands beside the encoder, by the file in which it is kept."""
+    return {HEADS: model.heads, **({ADAPTERS: model.adapters} if model.adapters else {})}
+
+
 def save_model(folder: Path, model: MultiTaskModel) -> None:
-    """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are."""
+    """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are.
+
+    An adapter that changes the shared encoder is added to its weights; those of the tasks have a file of their own.
+    """
     (folder / "encoder").mkdir()
-    save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS
-    )
+    with folded(model.encoder):
+        save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
+    for name, part in _parts(model).items():
+        save_file({key: t.detach().cpu().contiguous() for key, t in part.state_dict().items()}, folder / name)
     tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in model.tasks.items()}
-    (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
+    settings: dict[str, Any] = {"pooling": model.pooling, "tasks": tasks}
+    if model.of_tasks:
+        settings["adapters"] = [adapter.model_dump(mode="json") for adapter in model.of_tasks]
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
 
 
 def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> None:
@@ -161,13 +202,17 @@ def load_model(folder: Path) -> MultiTaskModel:
         WeightsError: tensors do not fit.
     """
     folder = valid_folder(folder)
-    pooling, tasks = read_settings(folder)
+    settings = json.loads((folder / SETTINGS).read_text())
+    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+    adapters = TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, pooling)
-    try:
-        model.heads.load_state_dict(load_file(folder / HEADS))
-    except (RuntimeError, SafetensorError) as fault:
-        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"], adapters=adapters)
+    for name, part in _parts(model).items():
+        try:
+            part.load_state_dict(load_file(folder / name))
+        except (RuntimeError, SafetensorError) as fault:
+            what = name.partition(".")[0]
+            raise WeightsError(f"{folder / name}: the {what} do not fit the tasks ({fault})") from fault
     return model.eval()

@@ -9,7 +9,7 @@ runs/quick/
   conflicts.jsonl   how the tasks' gradients stand to each other, where `conflicts_every` asks for it
   floors.json       what the untouched encoder and trivial answers reach
   start.json        the scores of the run that this one went on from, where there is one
-  best/  last/      checkpoints: encoder/, heads.safetensors, model.json
+  best/  last/      checkpoints: encoder/, heads.safetensors, model.json; adapters.safetensors of tasks that have any
   snapshot/         weights, optimizer, place: gone when the run ends
   teachers/         what the stages' teachers say of their rows: gone when the run ends
   answers.safetensors  scores and labels of every dev row, by the best checkpoint

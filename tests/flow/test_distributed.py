@@ -88,13 +88,17 @@ def finish(process: "subprocess.Popen[str]") -> str:
 
 def weights(run: Path) -> dict[str, torch.Tensor]:
     found = {f"encoder.{k}": v for k, v in load_file(run / "last" / "encoder" / "model.safetensors").items()}
-    return found | {f"heads.{k}": v for k, v in load_file(run / "last" / "heads.safetensors").items()}
+    parts = [part for part in ("heads", "adapters") if (run / "last" / f"{part}.safetensors").exists()]
+    return found | {
+        f"{part}.{k}": v for part in parts for k, v in load_file(run / "last" / f"{part}.safetensors").items()
+    }
 
 
 def exact(encoder: Path, **stage: Any) -> dict[str, Any]:
     """A recipe without dropout, whose batches have odd numbers of rows, one of them a single row."""
+    adapters = stage.pop("adapters", [])
     table = toy_table(encoder, **{"epochs": 1, "batch": 15, "samples": 31, **stage})
-    table["encoder"]["dropout"] = 0.0
+    table["encoder"] |= {"dropout": 0.0, "adapters": adapters}
     for task in table["tasks"].values():
         task["head"] = {"kind": "linear", "dropout": 0.0}
     return table
@@ -118,6 +122,7 @@ STAGES: dict[str, dict[str, Any]] = {
         "average": {"kind": "ema", "decay": 0.9},
         "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},
     },
+    "adapters": {"adapters": ["lora", {"kind": "pal", "width": 8, "heads": 2}], "unfreeze": 0.5, "lr_decay": 0.8},
     "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
 

@@ -1,5 +1,6 @@
 """The encoder: packed tokens in, vectors out."""
 
+from minbert.encoder.adapters import Adapter, AnyAdapter, TaskAdapter, fold, folded, low_rank_parameters
 from minbert.encoder.bert import Bert
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
@@ -10,6 +11,8 @@ from minbert.encoder.pooling import Pooling
 from minbert.encoder.sources import Source, resolve
 
 __all__ = [
+    "Adapter",
+    "AnyAdapter",
     "Bert",
     "BertConfig",
     "Encoder",
@@ -19,11 +22,15 @@ __all__ = [
     "MpnetConfig",
     "Pooling",
     "Source",
+    "TaskAdapter",
     "choice",
     "choose_precision",
     "device_of",
     "environment",
+    "fold",
+    "folded",
     "load_folder",
+    "low_rank_parameters",
     "resolve",
     "save_folder",
     "tokenizer_of",

@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from minbert.encoder.adapters import Beside, TaskAdapter
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
 from minbert.encoder.layer import Layer
@@ -82,6 +83,7 @@ class Encoder(nn.Module, ABC):
         precision: torch.dtype | None = None,
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> Hidden | Vectors:
         """The last layer's vector of every token of the pack.
 
@@ -91,18 +93,21 @@ class Encoder(nn.Module, ABC):
                 the products that lose least (of two ways in float32, the faster loses a third more).
             firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
             seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
+            adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
         """
         with nullcontext() if precision else plain_products():
             layout = self.layout(packed)
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
+            beside = Beside(adapters, layout)
             hidden = self.embeddings(packed, precision, noise)
             tokens = len(hidden)
             if rounded(tokens) > tokens:
                 hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
             *below, last = self.layers
-            for layer in below:
-                hidden = layer(hidden, layout, None, noise)
-            top: Hidden | Vectors = last(hidden, layout, packed.offsets[:-1] if firsts else None, noise)
+            for number, layer in enumerate(below):
+                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
+            chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
+            top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
             return top if firsts else top[:tokens]
 
     def blocks(self) -> list[nn.Module]:
@@ -114,7 +119,11 @@ class Encoder(nn.Module, ABC):
         return self.vectors_of([packed], [(how,)])[0][0]
 
     def vectors_of(
-        self, packs: Sequence[Packed], hows: Sequence[Sequence[Pooling]], seeds: Sequence[int] | None = None
+        self,
+        packs: Sequence[Packed],
+        hows: Sequence[Sequence[Pooling]],
+        seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> list[list[Vectors]]:
         """The vectors of several packs: from one pass, or two where some need the first tokens only.
 
@@ -125,6 +134,7 @@ class Encoder(nn.Module, ABC):
             packs: one or more.
             hows: the poolings of each, one or more.
             seeds: for dropout in training, one per pack; None: from torch's default generator.
+            adapters: of the tasks, one per pack, None for a pack without; empty: no pack has one.
 
         Returns:
             For each pack its vectors, by each of its poolings.
@@ -135,7 +145,8 @@ class Encoder(nn.Module, ABC):
             mine = [packs[i] for i in chosen]
             if not mine:
                 continue
-            hidden = self(join(mine), self.precision, firsts, None if seeds is None else [seeds[i] for i in chosen])
+            own_seeds = None if seeds is None else [seeds[i] for i in chosen]
+            hidden = self(join(mine), self.precision, firsts, own_seeds, [adapters[i] for i in chosen if adapters])
             parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
             for i, part in zip(chosen, parts, strict=True):
                 first = part if firsts else part.index_select(0, packs[i].offsets[:-1])

@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import tomlkit
-from pydantic import Field, ValidationError
+from pydantic import BeforeValidator, Field, ValidationError
 
-from minbert.encoder import Pooling
+from minbert.encoder import AnyAdapter, Pooling
 from minbert.errors import RecipeError
+from minbert.recipe.adapters import adapter_faults
 from minbert.recipe.faults import placed, said_of
 from minbert.recipe.stage import Stage
 from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask
 from minbert.tasks.task import NAME
-from minbert.values import Value
+from minbert.values import Value, listed
 
 
 class EncoderSpec(Value):
@@ -29,6 +30,7 @@ class EncoderSpec(Value):
             if it has one; empty: none.
         max_tokens: the limit on a sequence; at most the config's.
         dropout: both of the encoder's dropouts in training.
+        adapters: `lora`, `pal`, or both.
     """
 
     source: str = "minilm"
@@ -37,6 +39,7 @@ class EncoderSpec(Value):
     prompt: str = "auto"
     max_tokens: int = Field(default=256, ge=8)
     dropout: float = Field(default=0.1, ge=0, lt=1)
+    adapters: Annotated[tuple[AnyAdapter, ...], BeforeValidator(listed)] = ()
 
 
 class Select(Value):
@@ -135,6 +138,7 @@ class Recipe(Value):
             found += [(f"stages.{name}.{key}", fault) for key, fault in stage.faults(self.tasks)]
             if stage.mixture.adaptive and self.select.on == "dev":
                 found.append((f"stages.{name}.mixture", _on_dev(stage.mixture.kind)))
+        found += adapter_faults(self.encoder.adapters, self.stages)
         for name in self.select.weights:
             if name not in self.tasks:
                 found.append((f"select.weights.{name}", f"expected a task ({', '.join(self.tasks)}), found {name!r}"))

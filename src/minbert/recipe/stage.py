@@ -11,28 +11,25 @@ from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
 from minbert.regularizers import AnyRegularizer, Regularizer
 from minbert.tasks import Task
-from minbert.values import Value
+from minbert.values import Value, listed
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
-PART = re.compile(r"heads|encoder(\[(\d+):\])?")
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, list | tuple) else [given]
+PART = re.compile(r"heads|adapters|encoder(\[(\d+):\])?")
 
 
 def _part(name: str) -> str:
     if not PART.fullmatch(name):
-        raise ValueError(f"expected 'encoder', 'encoder[4:]' (layers from the fourth) or 'heads', found {name!r}")
+        known = "'encoder', 'encoder[4:]' (layers from the fourth), 'adapters' or 'heads'"
+        raise ValueError(f"expected {known}, found {name!r}")
     return name
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
-Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(_listed)]
-Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(listed), Field(min_length=1)]
+Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(listed)]
+Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(listed), Field(min_length=1)]
 
 
 class Stage(Value):
@@ -46,6 +43,9 @@ class Stage(Value):
         batch: rows a batch.
         lr: learning rate of the encoder.
         head_lr: of the heads; 0: as `lr`.
+        adapter_lr: of the adapters; 0: as `lr`.
+        lr_decay: layer k of n has the rate `lr * lr_decay ** (n - k)`, the embeddings k = 0; above 0, at most 1.
+        unfreeze: over this share of the steps the layers join the top one, from top to bottom; 0: all move at once.
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
         mixture: how often each task comes, and in which order; an epoch's number of batches is the same with all.
@@ -54,11 +54,11 @@ class Stage(Value):
         batches_per_step: batches whose gradients make one step.
         weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
+        update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
             on those that it names.
         average: of the weights over the steps, which is scored and kept in place of the weights; None: there is none.
             The next stage goes on from the plain weights.
-        update: what is trained: `encoder`, `encoder[4:]`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
         conflicts_every: every so many steps the tasks' gradients are compared and written down; 0: never.
@@ -71,6 +71,9 @@ class Stage(Value):
     batch: Count | dict[str, Count] = 32
     lr: Rate = 5e-5
     head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
+    adapter_lr: Annotated[float, Field(ge=0)] = 0.0
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
     losses: dict[str, Losses] = Field(default={})
     teachers: dict[str, str] = Field(default={})
@@ -80,7 +83,7 @@ class Stage(Value):
     merge: AnyMerge = Sum()
     regularizers: Regularizers = ()
     average: AnyAverage | None = None
-    update: Update = ("encoder", "heads")
+    update: Update = ("encoder", "adapters", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
     conflicts_every: Annotated[int, Field(ge=0)] = 0
@@ -116,6 +119,11 @@ class Stage(Value):
             ]
         found += self._teacherless(tasks)
         found += self._regularizer_faults(tasks)
+        if not any(part.startswith("encoder") for part in self.update):
+            still = f"expected 'encoder' in update, found {list(self.update)}: no layer moves; add it"
+            found += [
+                (key, still) for key, value in (("lr_decay", self.lr_decay != 1), ("unfreeze", self.unfreeze)) if value
+            ]
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
         alone = f"found {reason}: with one task in a step"

@@ -13,7 +13,7 @@ from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
 from minbert.training.teaching import teach
-from minbert.training.trainable import check_trainable, encoder_start, trainable
+from minbert.training.trainable import check_trainable, encoder_start, moves_vectors, trainable
 from minbert.training.work import whole_work
 
 TIMED_STEPS = 5
@@ -76,11 +76,11 @@ def _counts(task: Any, labels: torch.Tensor) -> tuple[list[str], list[int]]:
 
 
 def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
-    """Seconds per token pass, from real steps of the first stage that trains the encoder."""
+    """Seconds per token pass, from real steps of the first stage in which the encoder runs."""
     for name, plan in plans.items():
         stage = plan.stage
         shared, heads = trainable(setup, stage, list(plan.tasks))
-        if not shared or not isinstance(stage.optimizer, AdamWSpec):
+        if not moves_vectors(setup.model) or not isinstance(stage.optimizer, AdamWSpec):
             continue
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
         optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)], encoder_start(setup))

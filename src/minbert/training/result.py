@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from minbert.encoder import fold
 from minbert.model import load_model
 from minbert.runs import Run, read_lines
 from minbert.tasks import Split
@@ -34,6 +35,8 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
         What `result.json` says. It holds no times, so a resumed run has the same.
     """
     best = load_model(run.folder / "best")
+    # A checkpoint holds LoRA's changes in the weights.
+    fold(setup.model.encoder)
     setup.model.load_state_dict(best.state_dict())
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}

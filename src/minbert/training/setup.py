@@ -211,7 +211,10 @@ def equip(
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
     teachers = find_teachers(recipe, tasks)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, loaded.pooling, recipe.seed, source.config)
+    adapters = recipe.encoder.adapters
+    model = MultiTaskModel(
+        loaded.encoder, loaded.tokenizer, tasks, loaded.pooling, recipe.seed, source.config, adapters
+    )
     if start:
         take_heads(model, start.checkpoint, check_start(start, loaded.pooling, rows))
     place = device_of(device)

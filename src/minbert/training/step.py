@@ -23,6 +23,7 @@ from minbert.training.plan import Slot
 from minbert.training.regularized import after_step, regularized, starts
 from minbert.training.shards import Shards
 from minbert.training.teaching import Teaching
+from minbert.training.unfreezing import Unfreezing
 
 Forward = Callable[[Work], Iterator[list[Found]]]
 """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
@@ -41,6 +42,7 @@ class Stepper:
         forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
         teaching: what the tasks' teachers say; None: there are none.
+        unfreezing: which layers move in which step; None: all in all.
     """
 
     def __init__(
@@ -54,11 +56,12 @@ class Stepper:
         forward: Forward,
         conflicts: ConflictRecord | None = None,
         teaching: Teaching | None = None,
+        unfreezing: Unfreezing | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
-        self.conflicts, self.teaching = conflicts, teaching or Teaching({})
+        self.conflicts, self.teaching, self.unfreezing = conflicts, teaching or Teaching({}), unfreezing
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
@@ -81,6 +84,8 @@ class Stepper:
         Raises:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
+        if self.unfreezing:
+            self.unfreezing(number, total)
         rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
         losses: list[tuple[Slot, float]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))

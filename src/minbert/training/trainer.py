@@ -21,11 +21,13 @@ from minbert.training.evaluator import correlations, evaluate, means
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.progress import Listener
+from minbert.training.rates import rates
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
 from minbert.training.teaching import Teaching, teach
-from minbert.training.trainable import check_trainable, encoder_start, trainable
+from minbert.training.trainable import check_trainable, encoder_start, moves_vectors, trainable, trained_numbers
+from minbert.training.unfreezing import Unfreezing
 from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work, work_left
 
 SNAPSHOT_SECONDS = 60.0
@@ -102,27 +104,9 @@ class Trainer:
     def _stage(self, name: str, stage: Stage, folder: Any) -> None:
         """One stage, from where the place says."""
         plan, place = self.plans[name], self.place
-        teaching = self._teaching(plan)
-        shared, heads = trainable(self.setup, stage, list(plan.tasks))
-        assert isinstance(stage.optimizer, AdamWSpec)
-        rates = [(stage.lr, shared)]
-        rates += [(stage.of("head_lr", task) or stage.lr, parameters) for task, parameters in heads.items()]
-        optimizer = stage.optimizer.build(rates, self.start)
-        losses = {task: part.losses for task, part in plan.tasks.items()}
-        self.listener.doing(f"{name}: encoding once" if not shared else name)
-        self.setup.model.train()
-        # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
-        self.setup.model.encoder.train(bool(shared))
-        every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
-        forward = live if shared else Frozen(self.setup, losses, plan, self.kept, self._advance)
-        groups = layer_groups(self.setup.model.encoder, shared)
-        record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
-        parts = (shared, every_head)
-        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, teaching)
-        stepper.memories["mixture"] = plan.start()
+        stepper = self._stepper(name, stage, plan)
         if folder:
-            stepper.memories |= load_memories(folder, self.setup.model, optimizer)
+            stepper.memories |= load_memories(folder, self.setup.model, stepper.optimizer)
             if stepper.shards:
                 stepper.shards.drop()
         while place.epoch < stage.epochs and not self._spent():
@@ -136,6 +120,33 @@ class Trainer:
             self._snapshot(stepper)
         self.listener.advance(work_left(self.setup, plan, place.epoch))
         place.stage, place.epoch, place.peak, place.waited = place.stage + 1, 0, None, 0
+
+    def _stepper(self, name: str, stage: Stage, plan: StagePlan) -> Stepper:
+        """What makes the steps of a stage, before the first one."""
+        model, teaching = self.setup.model, self._teaching(plan)
+        shared, heads = trainable(self.setup, stage, list(plan.tasks))
+        moving = moves_vectors(model)
+        assert isinstance(stage.optimizer, AdamWSpec)
+        optimizer = stage.optimizer.build(rates(model, stage, shared, heads), self.start)
+        losses = {task: part.losses for task, part in plan.tasks.items()}
+        self.listener.doing(f"{name}: encoding once" if not moving else name)
+        if self.setup.recipe.encoder.adapters:
+            self.listener.say(f"{name} {trained_numbers(model)}")
+        model.train()
+        # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
+        model.encoder.train(moving)
+        every_head = [parameter for parameters in heads.values() for parameter in parameters]
+        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
+        forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
+        groups = layer_groups(model.encoder, shared)
+        record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
+        thaw = Unfreezing(model.encoder, shared, stage.unfreeze)
+        parts = (shared, every_head)
+        stepper = Stepper(
+            stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, teaching, thaw
+        )
+        stepper.memories["mixture"] = plan.start()
+        return stepper
 
     def _spent(self) -> bool:
         """Whether the stage has waited for a better score as long as it may; all processes say the same."""

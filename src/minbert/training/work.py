@@ -40,8 +40,8 @@ def work_left(setup: Setup, plan: StagePlan, epochs: int) -> int:
 def stage_work(setup: Setup, plan: StagePlan) -> int:
     """The rows a stage trains on, and those it is scored on after each epoch and each phase."""
     per_epoch = 0.0
-    frozen = all(part == "heads" for part in plan.stage.update)
-    if not frozen:
+    adapted = setup.recipe.encoder.adapters and "adapters" in plan.stage.update
+    if adapted or any(part.startswith("encoder") for part in plan.stage.update):
         for task, rows in plan.rows_per_epoch.items():
             kind = setup.model.tasks[task].kind
             more = tuple(r for r in plan.stage.regularizers if r.concerns(task, kind))

@@ -83,7 +83,7 @@ STAGE = [
     ("losses.pair = { kind = 'bce', smoothing = 1 }", "losses.pair.smoothing", "less than 1, found 1"),
     ("losses.pair = 'pearson'", "losses.pair", "is for kind rating, found a task of kind 'yes_no'"),
     ("losses.topic = 'cosent'", "losses.topic", "is for kind rating or yes_no, found a task of kind 'classes'"),
-    ('update = ["encoder[x:]"]', "update", "expected 'encoder', 'encoder[4:]' (layers from the fourth) or 'heads'"),
+    ('update = ["encoder[x:]"]', "update", "'encoder[4:]' (layers from the fourth), 'adapters' or 'heads', found"),
     ("update = []", "update", "found []"),
     ("schedule = { kind = 'linear', warmup = 2 }", "schedule.warmup", "less than or equal to 1, found 2"),
     ("optimizer = { kind = 'adamw', betas = [0.9, 1.0] }", "optimizer.betas", "less than 1, found 1.0"),
