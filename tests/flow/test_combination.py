@@ -18,6 +18,7 @@ from tests.conftest import toy_table
 from minbert import train
 from minbert.gradients import AnyMerge, AnyWeighting
 from minbert.recipe import Stage, check_recipe
+from minbert.recipe.misfits import stage_faults
 from minbert.runs import read_lines
 from minbert.training import Interrupted, Listener
 from minbert.training import forward as forward_module
@@ -46,7 +47,7 @@ def setup(tiny_bert: Path) -> Setup:
 def steps(setup: Setup, made: list[list[tuple[str, range]]], **given: Any) -> list[torch.Tensor]:
     """The weights after steps on given rows."""
     stage = Stage(**{"mixture": "round_robin", "batches_per_step": 3, "lr": 1e-3, **given})
-    assert not stage.faults(setup.recipe.tasks)
+    assert not stage_faults(stage, setup.recipe.tasks)
     model = copy.deepcopy(setup.model)
     mine = replace(setup, model=model)
     losses = {name: stage.losses_of(name, task) for name, task in model.tasks.items()}

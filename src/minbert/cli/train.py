@@ -19,6 +19,11 @@ RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in th
 DATA = Annotated[
     Path | None, typer.Option(help="Folder of the data files. Default: the recipe's own, then MINBERT_DATA.")
 ]
+FROM = Annotated[
+    Path | None,
+    typer.Option("--from", help="Go on from this run: its weights, its tasks, and what the recipe leaves unsaid."),
+]
+BOARD = Annotated[bool, typer.Option("--tensorboard", help="Write losses, rates and scores there too.")]
 DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
 
 
@@ -38,13 +43,8 @@ def train(
     skip_bad: Annotated[
         Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
     ] = None,
-    from_: Annotated[
-        Path | None,
-        typer.Option("--from", help="Go on from this run: its weights, its tasks, and what the recipe leaves unsaid."),
-    ] = None,
-    tensorboard: Annotated[
-        bool, typer.Option("--tensorboard", help="Write losses, rates and scores there too.")
-    ] = False,
+    from_: FROM = None,
+    board: BOARD = False,
     device: DEVICE = "auto",
 ) -> None:
     """Train what a recipe says, on all its tasks at once.
@@ -57,11 +57,11 @@ def train(
     from minbert.training import continued, read_start
     from minbert.training.tensorboard import check_tensorboard
 
-    if tensorboard:
+    if board:
         check_tensorboard()
     begun = read_start(from_) if from_ else None
     value = load_recipe(recipe, set_ or [], (lambda new: continued(new, begun)) if begun else None)
-    given = Given(data, device, skip_bad, from_, tensorboard)
+    given = Given(data, device, skip_bad, from_, board)
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     if seeds:
         if seeded:

@@ -12,6 +12,7 @@ from minbert.encoder import AnyAdapter, Pooling
 from minbert.errors import RecipeError
 from minbert.recipe.adapters import adapter_faults
 from minbert.recipe.faults import placed, said_of
+from minbert.recipe.misfits import stage_faults
 from minbert.recipe.stage import Stage
 from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask
@@ -135,7 +136,7 @@ class Recipe(Value):
                 found.append((f"tasks.{name}", f"expected a name of letters, digits, - and _, found {name!r}"))
             found += [(f"tasks.{name}.{fault.split(':')[0]}", fault.split(": ", 1)[1]) for fault in task.faults()]
         for name, stage in self.stages.items():
-            found += [(f"stages.{name}.{key}", fault) for key, fault in stage.faults(self.tasks)]
+            found += [(f"stages.{name}.{key}", fault) for key, fault in stage_faults(stage, self.tasks)]
             if stage.mixture.adaptive and self.select.on == "dev":
                 found.append((f"stages.{name}.mixture", _on_dev(stage.mixture.kind)))
         found += adapter_faults(self.encoder.adapters, self.stages)

@@ -9,7 +9,7 @@ from minbert.gradients import AnyMerge, AnyWeighting, Equal, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
-from minbert.regularizers import AnyRegularizer, Regularizer
+from minbert.regularizers import AnyRegularizer
 from minbert.tasks import Task
 from minbert.values import Value, listed
 
@@ -102,95 +102,3 @@ class Stage(Value):
     def losses_of(self, name: str, task: Task) -> tuple[Loss, ...]:
         """The losses of a task."""
         return self.losses.get(name, (task.loss,))
-
-    def faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
-        """What does not fit the tasks: (key, expected, found, remedy)."""
-        found = [("tasks", _unknown(name, tasks)) for name in self.tasks if name not in tasks]
-        for key in ("samples", "batch", "head_lr", "weight", "losses", "teachers"):
-            value = getattr(self, key)
-            if isinstance(value, dict):
-                found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
-        for key, value in self.mixture:
-            if isinstance(value, dict):
-                found += [(f"mixture.{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
-        for name, losses in self.losses.items():
-            found += [
-                (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
-            ]
-        found += self._teacherless(tasks)
-        found += self._regularizer_faults(tasks)
-        if not any(part.startswith("encoder") for part in self.update):
-            still = f"expected 'encoder' in update, found {list(self.update)}: no layer moves; add it"
-            found += [
-                (key, still) for key, value in (("lr_decay", self.lr_decay != 1), ("unfreeze", self.unfreeze)) if value
-            ]
-        single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
-        reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
-        alone = f"found {reason}: with one task in a step"
-        remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
-        several = len(self.trained(tasks)) > 1
-        for key, method, together in (
-            ("weighting", self.weighting, self.weighting.apart),
-            ("merge", self.merge, not self.merge.plain),
-        ):
-            if together and several and reason:
-                expected = f"expected steps with several tasks for {method.kind!r}"
-                found.append((key, f"{expected}, {alone} it changes nothing; {remedy}"))
-        found += [("weighting", fault) for fault in self.weighting.faults(self.epochs, set(self.update) != {"heads"})]
-        if self.conflicts_every and several and reason:
-            found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
-        return found
-
-    def _teacherless(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
-        """Losses without the teacher that they ask for, and teachers that nobody asks."""
-        found = []
-        for name in self.trained(tasks):
-            asking = [loss.kind for loss in self.losses_of(name, tasks[name]) if loss.asks != "nothing"]
-            if asking and name not in self.teachers:
-                said = f"expected a teacher for {asking[0]!r}, found none; name a run with teachers.{name}"
-                found.append((f"losses.{name}", said))
-        for name in self.teachers:
-            if name in tasks and all(loss.asks == "nothing" for loss in self.losses_of(name, tasks[name])):
-                remedy = f"add 'distill' to losses.{name}"
-                found.append((f"teachers.{name}", f"expected a loss that learns from it, found none; {remedy}"))
-        return found
-
-    def _regularizer_faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
-        """What does not fit the regularizers."""
-        found = []
-        trained = self.trained(tasks)
-        for regularizer in self.regularizers:
-            found += [
-                ("regularizers", f"{regularizer.kind!r}: {fault}")
-                for name in regularizer.tasks
-                for fault in _unregularized(regularizer, name, tasks, trained)
-            ]
-        if self.regularizers and all(part == "heads" for part in self.update):
-            kinds = ", ".join(repr(regularizer.kind) for regularizer in self.regularizers)
-            expected = (
-                f"expected an encoder that moves for {kinds}, found update = ['heads'], with which it runs only once"
-            )
-            found.append(("regularizers", f"{expected}; add 'encoder' to update, or leave them out"))
-        return found
-
-
-def _unregularized(regularizer: Regularizer, name: str, tasks: dict[str, Task], trained: list[str]) -> list[str]:
-    if name not in trained:
-        return [_unknown(name, tasks) if name not in tasks else f"expected a task of this stage, found {name!r}"]
-    if tasks[name].kind not in regularizer.kinds:
-        kinds = " or ".join(sorted(regularizer.kinds))
-        return [f"is for kind {kinds}, found a task of kind {tasks[name].kind!r}"]
-    return []
-
-
-def _unknown(name: str, tasks: dict[str, Task]) -> str:
-    return f"expected a task of this recipe ({', '.join(tasks)}), found {name!r}"
-
-
-def _misfits(loss: Loss, task: Task) -> list[str]:
-    if task.kind not in loss.kinds:
-        kinds = " or ".join(sorted(loss.kinds))
-        return [f"{loss.kind!r} is for kind {kinds}, found a task of kind {task.kind!r}"]
-    if loss.reads == "vectors" and not task.is_pair:
-        return [f"{loss.kind!r} reads the two texts of a pair, found a task with one `text` column"]
-    return []

@@ -64,7 +64,7 @@ stages = st.fixed_dictionaries(
         "optimizer": st.sampled_from(["adamw", {"kind": "adamw", "towards": "start"}]),
         "update": st.sampled_from(["encoder", ["encoder[2:]", "heads"]]),
     },
-)
+).filter(lambda stage: stage.get("weighting") != "famo" or not stage.get("regularizers"))
 tables = st.fixed_dictionaries(
     {"tasks": st.dictionaries(names, rating | classes, min_size=1, max_size=3)},
     optional={"seed": st.integers(0, 2**40), "stages": st.dictionaries(names, stages, min_size=1, max_size=3)},
