@@ -101,7 +101,7 @@ def test_the_shift_of_smart_stays_in_the_ball(
     epsilon: float, noise: float, rate: float, seed: int, steps: int, kind: str
 ) -> None:
     again = Small(kind, seed=seed)
-    smart = Smart(epsilon=epsilon, noise=noise, rate=rate, steps=steps)
+    smart = Smart(epsilon=epsilon, noise=noise, rate=max(rate, epsilon), steps=steps)
     shift = smart.shift(again().scores.detach(), again)
     assert shift.shape == (ROWS, WIDTH) and float(shift.abs().max()) <= epsilon * (1 + 1e-6)
 
