@@ -3,13 +3,25 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import TypeAdapter
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from minbert.encoder import Bert, BertConfig, Pooling, load_folder, resolve, save_folder
+from minbert.encoder import (
+    Adapter,
+    AnyAdapter,
+    Encoder,
+    EncoderConfig,
+    Pooling,
+    TaskAdapter,
+    folded,
+    load_folder,
+    resolve,
+    save_folder,
+)
 from minbert.errors import WeightsError
 from minbert.heads import HeadModule, start
 from minbert.losses import Loss
@@ -24,11 +36,11 @@ from minbert.text.tokenizer import Tokenizer
 Pooled = tuple[Tensor | None, tuple[Tensor, ...]]
 """The vectors of rows as wholes, and of their texts apart, as far as they stood in the pack."""
 
-HEADS, SETTINGS = "heads.safetensors", "model.json"
+HEADS, ADAPTERS, SETTINGS = "heads.safetensors", "adapters.safetensors", "model.json"
 
 
 class MultiTaskModel(nn.Module):
-    """One encoder, a head per task.
+    """One encoder, a head per task, and the adapters that are asked for.
 
     Args:
         encoder: the shared part.
@@ -37,16 +49,18 @@ class MultiTaskModel(nn.Module):
         pooling: of heads that name none.
         seed: for the heads' first weights.
         config: the encoder's sizes as its folder states them, dropouts included.
+        adapters: those that change the shared encoder are put into it, those of a task are built for each.
     """
 
     def __init__(
         self,
-        encoder: Bert,
+        encoder: Encoder,
         tokenizer: Tokenizer,
         tasks: dict[str, Task],
         pooling: Pooling = "mean",
         seed: int = 0,
-        config: BertConfig | None = None,
+        config: EncoderConfig | None = None,
+        adapters: Sequence[Adapter] = (),
     ) -> None:
         super().__init__()
         self.encoder = encoder
@@ -59,6 +73,17 @@ class MultiTaskModel(nn.Module):
             for name, task in tasks.items()
         }
         self.heads = nn.ModuleDict(modules)
+        self.adapters = nn.ModuleDict()
+        kept = []
+        for adapter in adapters:
+            adapter.attach(encoder.blocks()[1:], generator(seed, "adapter", adapter.kind))
+            built = {
+                _key(name): adapter.build(encoder.config, generator(seed, "adapter", adapter.kind, name))
+                for name in tasks
+            }
+            self.adapters.update({key: module for key, module in built.items() if module})
+            kept += [adapter] if any(built.values()) else []
+        self.of_tasks: tuple[Adapter, ...] = tuple(kept)
 
     def head(self, task: str) -> HeadModule:
         """The head of a task."""
@@ -70,6 +95,12 @@ class MultiTaskModel(nn.Module):
         """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
         return forms_of(self.tasks[task], readers)
 
+    def adapter(self, task: str) -> TaskAdapter | None:
+        """The adapter of a task; None: it has none."""
+        adapter = self.adapters[_key(task)] if self.adapters else None
+        assert adapter is None or isinstance(adapter, TaskAdapter)
+        return adapter
+
     def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
 
@@ -77,21 +108,28 @@ class MultiTaskModel(nn.Module):
             work: batches, each with its task.
             seeds: for dropout in training, one per batch; None: from torch's default generator.
         """
-        hows = [self.tasks[task].head.pooling or self.pooling for task, _ in work]
+        packs, hows = [batch.pack for _, batch in work], [self._poolings(task, batch.forms) for task, batch in work]
+        adapters = [self.adapter(task) for task, _ in work] if self.adapters else []
         found: list[Pooled] = []
-        for (_, batch), vectors in zip(
-            work, self.encoder.vectors_of([batch.pack for _, batch in work], hows, seeds), strict=True
-        ):
-            parts = vectors.split(len(batch.rows))
-            found.append((parts[0], parts[1:]) if batch.forms.whole else (None, parts))
+        for (_, batch), vectors in zip(work, self.encoder.vectors_of(packs, hows, seeds, adapters), strict=True):
+            parts = [pooled.split(len(batch.rows)) for pooled in vectors]
+            found.append((parts[0][0], parts[-1][1:]) if batch.forms.whole else (None, parts[0]))
         return found
+
+    def _poolings(self, task: str, forms: Forms) -> list[Pooling]:
+        """The head's pooling; and where losses read the texts apart beside it, that of the embeddings they train."""
+        own = self.tasks[task].head.pooling or self.pooling
+        if not forms.whole and self.tasks[task].head.reads != 2:
+            # The texts of a pair alone, for a loss or a regularizer.
+            return [self.embedding_pooling]
+        return list(dict.fromkeys((own, self.embedding_pooling))) if forms.whole and forms.apart else [own]
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""
-        if whole is None:
-            outputs: Outputs = self.head(task)(*apart)
-            return outputs
-        return Outputs(self.head(task)(whole).scores, apart)
+        given = apart if whole is None else (whole, *apart)[: self.tasks[task].head.reads]
+        outputs: Outputs = self.head(task)(*given)
+        # A loss may read the texts apart beside a head that does not.
+        return outputs if outputs.vectors else Outputs(outputs.scores, apart)
 
     def forward(self, task: str, batch: Batch) -> Outputs:
         """The outputs of a batch of a task."""
@@ -105,9 +143,9 @@ class MultiTaskModel(nn.Module):
 
 def forms_of(task: Task, readers: Sequence[Loss | Regularizer] = ()) -> Forms:
     """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
-    two = task.head.reads == 2
+    reads = task.head.reads
     vectors = any(reader.reads == "vectors" for reader in readers)
-    return Forms(whole=not two, apart=two or (vectors and task.is_pair))
+    return Forms(whole=reads != 2, apart=reads > 1 or (vectors and task.is_pair))
 
 
 def _key(task: str) -> str:
@@ -115,15 +153,48 @@ def _key(task: str) -> str:
     return f"to_{task}"
 
 
+def _parts(model: MultiTaskModel) -> dict[str, nn.ModuleDict]:
+    """What stands beside the encoder, by the file in which it is kept."""
+    return {HEADS: model.heads, **({ADAPTERS: model.adapters} if model.adapters else {})}
+
+
 def save_model(folder: Path, model: MultiTaskModel) -> None:
-    """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are."""
+    """Writes a model into an existing, empty folder: `encoder/`, the heads, and what the tasks are.
+
+    An adapter that changes the shared encoder is added to its weights; those of the tasks have a file of their own.
+    """
     (folder / "encoder").mkdir()
-    save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
-    save_file(
-        {name: tensor.detach().cpu().contiguous() for name, tensor in model.heads.state_dict().items()}, folder / HEADS
-    )
+    with folded(model.encoder):
+        save_folder(folder / "encoder", model.encoder, model.tokenizer, model.config, model.embedding_pooling)
+    for name, part in _parts(model).items():
+        save_file({key: t.detach().cpu().contiguous() for key, t in part.state_dict().items()}, folder / name)
     tasks = {name: task.model_dump(mode="json", exclude_none=True) for name, task in model.tasks.items()}
-    (folder / SETTINGS).write_text(json.dumps({"pooling": model.pooling, "tasks": tasks}, indent=2) + "\n")
+    settings: dict[str, Any] = {"pooling": model.pooling, "tasks": tasks}
+    if model.of_tasks:
+        settings["adapters"] = [adapter.model_dump(mode="json") for adapter in model.of_tasks]
+    (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
+
+
+def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> None:
+    """Gives the heads of some tasks the weights that they have in a whole checkpoint.
+
+    Raises:
+        WeightsError: tensors do not fit.
+    """
+    try:
+        tensors = load_file(folder / HEADS)
+        for task in tasks:
+            prefix = f"{_key(task)}."
+            mine = {name.removeprefix(prefix): found for name, found in tensors.items() if name.startswith(prefix)}
+            model.head(task).load_state_dict(mine)
+    except (RuntimeError, SafetensorError) as fault:
+        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+
+
+def read_settings(folder: Path) -> tuple[Pooling, dict[str, Task]]:
+    """How the heads of a whole checkpoint pool, and what its tasks are."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return settings["pooling"], TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
 
 
 def load_model(folder: Path) -> MultiTaskModel:
@@ -136,12 +207,15 @@ def load_model(folder: Path) -> MultiTaskModel:
     folder = valid_folder(folder)
     settings = json.loads((folder / SETTINGS).read_text())
     tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+    adapters = TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"])
-    try:
-        model.heads.load_state_dict(load_file(folder / HEADS))
-    except (RuntimeError, SafetensorError) as fault:
-        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"], adapters=adapters)
+    for name, part in _parts(model).items():
+        try:
+            part.load_state_dict(load_file(folder / name))
+        except (RuntimeError, SafetensorError) as fault:
+            what = name.partition(".")[0]
+            raise WeightsError(f"{folder / name}: the {what} do not fit the tasks ({fault})") from fault
     return model.eval()

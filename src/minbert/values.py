@@ -18,6 +18,11 @@ class Value(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, allow_inf_nan=False)
 
 
+def listed(given: Any) -> Any:
+    """Where a list stands, one value is a list of one."""
+    return given if isinstance(given, list | tuple) else [given]
+
+
 def nearest(word: str, words: list[str]) -> str:
     """The remedy for an unknown word: the nearest known one, if one is near, and the list."""
     near = difflib.get_close_matches(word, words, n=1)

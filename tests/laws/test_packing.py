@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minbert.encoder import Bert, BertConfig, Pooling
-from minbert.encoder.bert import fresh, rounded
+from minbert.encoder.bert import fresh
+from minbert.encoder.encoder import rounded
 from minbert.encoder.pooling import pool
 from minbert.text.packed import Packed, join, pack
 from minbert.text.tokenizer import Tokens
@@ -130,10 +131,13 @@ def test_an_order_of_the_rows_is_an_order_of_the_vectors(bert: Bert) -> None:
     assert torch.equal(straight[order], shuffled)
 
 
+HOWS = st.lists(st.lists(st.sampled_from(POOLINGS), min_size=1, max_size=2, unique=True), min_size=3, max_size=3)
+
+
 @law
-@given(groups=st.lists(SEQUENCES, min_size=1, max_size=3), how=st.lists(st.sampled_from(POOLINGS), min_size=3))
+@given(groups=st.lists(SEQUENCES, min_size=1, max_size=3), how=HOWS)
 def test_packs_that_go_together_get_the_vectors_and_masks_they_get_alone(
-    bert: Bert, groups: list[list[Tokens]], how: list[Pooling]
+    bert: Bert, groups: list[list[Tokens]], how: list[list[Pooling]]
 ) -> None:
     bert.train()
     packs = [pack(sequences) for sequences in groups]
@@ -142,6 +146,16 @@ def test_packs_that_go_together_get_the_vectors_and_masks_they_get_alone(
         (alone,) = bert.vectors_of([packed], [how[number]], [number])
         torch.testing.assert_close(vectors, alone, rtol=0, atol=1e-5)
     bert.eval()
+
+
+@law
+@given(sequences=SEQUENCES)
+def test_a_pack_pooled_in_several_ways_is_pooled_as_in_each(bert: Bert, sequences: list[Tokens]) -> None:
+    packed = pack(sequences)
+    with torch.inference_mode():
+        (several,) = bert.vectors_of([packed], [POOLINGS])
+        for vectors, how in zip(several, POOLINGS, strict=True):
+            torch.testing.assert_close(vectors, bert.vectors(packed, how), rtol=0, atol=1e-5)
 
 
 def test_a_pack_of_packs_says_where_each_sequence_is() -> None:

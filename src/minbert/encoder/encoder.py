@@ -1,24 +1,72 @@
-"""What the rest of minbert needs of an encoder."""
+"""What every encoder does, and what the rest of minbert needs of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from minbert.encoder.config import BertConfig
+from minbert.encoder.adapters import Beside, TaskAdapter
+from minbert.encoder.config import EncoderConfig
+from minbert.encoder.dropout import Noise
+from minbert.encoder.layer import Layer
+from minbert.encoder.layout import Layout
+from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
+ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
+"""Under so many tokens, their number is rounded up to a multiple of this."""
+
+
+class Pooler(nn.Module):
+    """`tanh(W x + b)` over the first token's vector."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Vectors) -> Vectors:
+        """The pooled vectors."""
+        return torch.tanh(self.dense(first))
+
+
+def rounded(tokens: int) -> int:
+    """How many rows the layers compute for so many tokens.
+
+    For each number of rows that it meets, the matrix library keeps a plan of its own, and the memory of the step before
+    does not fit the next: with a few numbers only, a run holds a third of the memory.
+    """
+    step = next(step for bound, step in ROUNDING if tokens < bound)
+    return -(-tokens // step) * step
+
 
 class Encoder(nn.Module, ABC):
-    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence."""
+    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence.
 
-    config: BertConfig
-    pooler: nn.Module
+    Embeddings, a stack of layers, and the pooler (used only where it is asked for).
+
+    Args:
+        config: the sizes.
+        embeddings: from a pack, a precision and noise to the vectors below the first layer.
+    """
+
+    names: ClassVar[Sequence[tuple[str, str]]]
+    """What the tensors are called here and in the folders of transformers."""
+
     precision: torch.dtype = torch.float32
     """In which `vectors` computes; weights, norms and sums stay float32."""
+
+    def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = Pooler(config.hidden_size)
 
     @property
     def width(self) -> int:
@@ -26,26 +74,57 @@ class Encoder(nn.Module, ABC):
         return self.config.hidden_size
 
     @abstractmethod
+    def layout(self, packed: Packed) -> Layout:
+        """How the pack stands for attention, and what is added to its scores."""
+
     def forward(
         self,
         packed: Packed,
         precision: torch.dtype | None = None,
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
     ) -> Hidden | Vectors:
-        """The last layer's vector of every token of the pack, or of each sequence's first token only."""
+        """The last layer's vector of every token of the pack.
 
-    @abstractmethod
+        Args:
+            packed: the tokens.
+            precision: in which the layers compute; weights, norms and sums stay float32. None: in the weights' own, by
+                the products that lose least (of two ways in float32, the faster loses a third more).
+            firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
+            seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
+            adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
+        """
+        with nullcontext() if precision else plain_products():
+            layout = self.layout(packed)
+            noise = Noise(layout, seeds, packed.ids.device) if self.training else None
+            beside = Beside(adapters, layout)
+            hidden = self.embeddings(packed, precision, noise)
+            tokens = len(hidden)
+            if rounded(tokens) > tokens:
+                hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
+            *below, last = self.layers
+            for number, layer in enumerate(below):
+                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
+            chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
+            top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
+            return top if firsts else top[:tokens]
+
     def blocks(self) -> list[nn.Module]:
         """The parts from bottom to top: the embeddings, then one per layer."""
+        return [self.embeddings, *self.layers]
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""
-        return self.vectors_of([packed], [how])[0]
+        return self.vectors_of([packed], [(how,)])[0][0]
 
     def vectors_of(
-        self, packs: Sequence[Packed], hows: Sequence[Pooling], seeds: Sequence[int] | None = None
-    ) -> list[Vectors]:
+        self,
+        packs: Sequence[Packed],
+        hows: Sequence[Sequence[Pooling]],
+        seeds: Sequence[int] | None = None,
+        adapters: Sequence[TaskAdapter | None] = (),
+    ) -> list[list[Vectors]]:
         """The vectors of several packs: from one pass, or two where some need the first tokens only.
 
         (The last layer skips the others, and draws no dropout for them. In one pass with packs that need all tokens it
@@ -53,16 +132,23 @@ class Encoder(nn.Module, ABC):
 
         Args:
             packs: one or more.
-            hows: the pooling of each.
+            hows: the poolings of each, one or more.
             seeds: for dropout in training, one per pack; None: from torch's default generator.
+            adapters: of the tasks, one per pack, None for a pack without; empty: no pack has one.
+
+        Returns:
+            For each pack its vectors, by each of its poolings.
         """
-        found: dict[int, Vectors] = {}
+        found: dict[int, list[Vectors]] = {}
         for firsts in (True, False):
-            chosen = [i for i, how in enumerate(hows) if (how != "mean") == firsts]
+            chosen = [i for i, how in enumerate(hows) if ("mean" not in how) == firsts]
             mine = [packs[i] for i in chosen]
             if not mine:
                 continue
-            hidden = self(join(mine), self.precision, firsts, None if seeds is None else [seeds[i] for i in chosen])
+            own_seeds = None if seeds is None else [seeds[i] for i in chosen]
+            hidden = self(join(mine), self.precision, firsts, own_seeds, [adapters[i] for i in chosen if adapters])
             parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
-            found |= {i: pool(part, packs[i], hows[i], self.pooler) for i, part in zip(chosen, parts, strict=True)}
+            for i, part in zip(chosen, parts, strict=True):
+                first = part if firsts else part.index_select(0, packs[i].offsets[:-1])
+                found[i] = [pool(part if how == "mean" else first, packs[i], how, self.pooler) for how in hows[i]]
         return [found[i] for i in range(len(packs))]

@@ -5,7 +5,7 @@ is small, and it exists only inside attention.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -13,6 +13,19 @@ from torch import Tensor
 SLACK = 8
 GROWTH = 1.3
 """A group goes on while its longest sequence is at most GROWTH times, or SLACK tokens over, its shortest."""
+
+ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
+"""Under so many tokens, their number is rounded up to a multiple of this."""
+
+
+def rounded(tokens: int) -> int:
+    """How many rows the layers compute for so many tokens.
+
+    For each number of rows that it meets, the matrix library keeps a plan of its own, and the memory of the step before
+    does not fit the next: with a few numbers only, a run holds a third of the memory.
+    """
+    step = next(step for bound, step in ROUNDING if tokens < bound)
+    return -(-tokens // step) * step
 
 
 @dataclass(frozen=True)
@@ -49,11 +62,14 @@ class Layout:
         groups: in the order of the pack; none of them reaches over the end of a part.
         tokens: of each part.
         sequences: of each part.
+        relative: what is added to the scores of each group for how far query and key stand apart, (heads, length,
+            length), with a way back to a table; empty: nothing.
     """
 
     groups: tuple[Group, ...]
     tokens: tuple[int, ...]
     sequences: tuple[int, ...]
+    relative: tuple[Tensor, ...] = ()
 
 
 def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device: torch.device | str = "cpu") -> Layout:
@@ -80,6 +96,22 @@ def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device
             tokens[-1] += sum(lengths[first:last])
             first = last
     return Layout(tuple(groups), tuple(tokens), tuple(parts))
+
+
+def between(layout: Layout, first: int, last: int) -> Layout:
+    """The layout of the parts from `first` to before `last`, standing alone."""
+    tokens, sequences = sum(layout.tokens[:first]), sum(layout.sequences[:first])
+    groups = tuple(
+        replace(
+            group,
+            part=group.part - first,
+            sequences=slice(group.sequences.start - sequences, group.sequences.stop - sequences),
+            tokens=slice(group.tokens.start - tokens, group.tokens.stop - tokens),
+        )
+        for group in layout.groups
+        if first <= group.part < last
+    )
+    return Layout(groups, layout.tokens[first:last], layout.sequences[first:last])
 
 
 def _group(part: int, first: int, token: int, lengths: Sequence[int], device: torch.device | str) -> Group:

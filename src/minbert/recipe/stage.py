@@ -5,34 +5,31 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from minbert.gradients import AnyMerge, Sum
+from minbert.gradients import AnyMerge, AnyWeighting, Equal, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
 from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
 from minbert.regularizers import AnyRegularizer, Regularizer
 from minbert.tasks import Task
-from minbert.values import Value
+from minbert.values import Value, listed
 
 T = TypeVar("T")
 Count = Annotated[int, Field(ge=1)]
 Rate = Annotated[float, Field(gt=0)]
-PART = re.compile(r"heads|encoder(\[(\d+):\])?")
-
-
-def _listed(given: Any) -> Any:
-    return given if isinstance(given, list | tuple) else [given]
+PART = re.compile(r"heads|adapters|encoder(\[(\d+):\])?")
 
 
 def _part(name: str) -> str:
     if not PART.fullmatch(name):
-        raise ValueError(f"expected 'encoder', 'encoder[4:]' (layers from the fourth) or 'heads', found {name!r}")
+        known = "'encoder', 'encoder[4:]' (layers from the fourth), 'adapters' or 'heads'"
+        raise ValueError(f"expected {known}, found {name!r}")
     return name
 
 
-Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(_listed), Field(min_length=1)]
-Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(_listed)]
-Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(_listed), Field(min_length=1)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(listed), Field(min_length=1)]
+Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(listed)]
+Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(listed), Field(min_length=1)]
 
 
 class Stage(Value):
@@ -46,16 +43,22 @@ class Stage(Value):
         batch: rows a batch.
         lr: learning rate of the encoder.
         head_lr: of the heads; 0: as `lr`.
+        adapter_lr: of the adapters; 0: as `lr`.
+        lr_decay: layer k of n has the rate `lr * lr_decay ** (n - k)`, the embeddings k = 0; above 0, at most 1.
+        unfreeze: over this share of the steps the layers join the top one, from top to bottom; 0: all move at once.
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
-        mixture: which task comes next.
+        mixture: how often each task comes, and in which order; an epoch's number of batches is the same with all.
+        teachers: by task, what its losses `distill` and `distill_vectors` learn from: a run or a checkpoint, relative
+            to the recipe; for `distill_vectors` also an encoder.
         batches_per_step: batches whose gradients make one step.
+        weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
+        update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
             on those that it names.
         average: of the weights over the steps, which is scored and kept in place of the weights; None: there is none.
             The next stage goes on from the plain weights.
-        update: what is trained: `encoder`, `encoder[4:]`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
         conflicts_every: every so many steps the tasks' gradients are compared and written down; 0: never.
@@ -68,14 +71,19 @@ class Stage(Value):
     batch: Count | dict[str, Count] = 32
     lr: Rate = 5e-5
     head_lr: Annotated[float, Field(ge=0)] | dict[str, Rate] = 0.0
+    adapter_lr: Annotated[float, Field(ge=0)] = 0.0
+    lr_decay: Annotated[float, Field(gt=0, le=1)] = 1.0
+    unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
     losses: dict[str, Losses] = Field(default={})
+    teachers: dict[str, str] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
+    weighting: AnyWeighting = Equal()
     merge: AnyMerge = Sum()
     regularizers: Regularizers = ()
     average: AnyAverage | None = None
-    update: Update = ("encoder", "heads")
+    update: Update = ("encoder", "adapters", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
     conflicts_every: Annotated[int, Field(ge=0)] = 0
@@ -98,25 +106,53 @@ class Stage(Value):
     def faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
         """What does not fit the tasks: (key, expected, found, remedy)."""
         found = [("tasks", _unknown(name, tasks)) for name in self.tasks if name not in tasks]
-        for key in ("samples", "batch", "head_lr", "weight", "losses"):
+        for key in ("samples", "batch", "head_lr", "weight", "losses", "teachers"):
             value = getattr(self, key)
             if isinstance(value, dict):
                 found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
+        for key, value in self.mixture:
+            if isinstance(value, dict):
+                found += [(f"mixture.{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
         for name, losses in self.losses.items():
             found += [
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
             ]
+        found += self._teacherless(tasks)
         found += self._regularizer_faults(tasks)
+        if not any(part.startswith("encoder") for part in self.update):
+            still = f"expected 'encoder' in update, found {list(self.update)}: no layer moves; add it"
+            found += [
+                (key, still) for key, value in (("lr_decay", self.lr_decay != 1), ("unfreeze", self.unfreeze)) if value
+            ]
         single = "" if self.batches_per_step > 1 else "batches_per_step = 1"
         reason = f"mixture {self.mixture.kind!r}" if self.mixture.phased else single
         alone = f"found {reason}: with one task in a step"
         remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
         several = len(self.trained(tasks)) > 1
-        if not self.merge.plain and several and reason:
-            expected = f"expected steps with several tasks for {self.merge.kind!r}"
-            found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
+        for key, method, together in (
+            ("weighting", self.weighting, self.weighting.apart),
+            ("merge", self.merge, not self.merge.plain),
+        ):
+            if together and several and reason:
+                expected = f"expected steps with several tasks for {method.kind!r}"
+                found.append((key, f"{expected}, {alone} it changes nothing; {remedy}"))
+        found += [("weighting", fault) for fault in self.weighting.faults(self.epochs, set(self.update) != {"heads"})]
         if self.conflicts_every and several and reason:
             found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
+        return found
+
+    def _teacherless(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """Losses without the teacher that they ask for, and teachers that nobody asks."""
+        found = []
+        for name in self.trained(tasks):
+            asking = [loss.kind for loss in self.losses_of(name, tasks[name]) if loss.asks != "nothing"]
+            if asking and name not in self.teachers:
+                said = f"expected a teacher for {asking[0]!r}, found none; name a run with teachers.{name}"
+                found.append((f"losses.{name}", said))
+        for name in self.teachers:
+            if name in tasks and all(loss.asks == "nothing" for loss in self.losses_of(name, tasks[name])):
+                remedy = f"add 'distill' to losses.{name}"
+                found.append((f"teachers.{name}", f"expected a loss that learns from it, found none; {remedy}"))
         return found
 
     def _regularizer_faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:

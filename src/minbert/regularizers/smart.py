@@ -59,6 +59,7 @@ class Smart(Regularizer):
         moved = again(shift=shift, precision=exact).scores
         return Penalty(divergence(again.kind, moved, scores).mean())
 
+    @torch.enable_grad()
     def shift(self, scores: Scores, again: Again) -> Hidden:
         """The shift of each token that the ascent ends at; no entry is beyond `epsilon`."""
         still = [weight.detach() for weight in again.weights]

@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minbert.encoder import folded
 from minbert.errors import TrainingError
 from minbert.inference import embed_rows, score_rows
 from minbert.metrics import norm_mean, raw_mean
@@ -131,9 +132,10 @@ def evaluate(
     found = {}
     for task in setup.model.tasks:
         rows, texts = sample(setup, task, split, most or len(setup.data[task].splits[split]))
-        scored = (
-            by_head(setup, task, rows, texts, advance) if task in heads else by_embedding(setup, task, rows, advance)
-        )
+        # In bfloat16 a weight is rounded with what LoRA adds to it: what is scored is what a checkpoint holds.
+        with folded(setup.model.encoder):
+            on_head = task in heads
+            scored = by_head(setup, task, rows, texts, advance) if on_head else by_embedding(setup, task, rows, advance)
         if scored is not None:
             found[task] = scored.metrics()
     return found

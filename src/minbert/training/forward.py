@@ -115,7 +115,7 @@ class Live:
         return SameBatch(model, self.weights, slot.task, batch, seed, hashes, pooled, texts_only, self._trained_on)
 
     def _trained_on(self, tokens: int) -> None:
-        self.advance(TRAIN * distributed.size() * tokens)
+        self.advance((TRAIN if torch.is_grad_enabled() else 1) * distributed.size() * tokens)
 
 
 def scored(setup: Setup, slot: Slot, seed: int, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Found:
@@ -137,10 +137,10 @@ TRAIN = 3
 
 
 class Frozen:
-    """The encoder stands still, so each row is encoded once, and only the heads run.
+    """Encoder and adapters stand still, so each row is encoded once, and only the heads run.
 
-    Exact, because it is done in evaluation mode (no dropout in the encoder) and there is no adapter; encodings are kept
-    under the digest of weights and ids and the pooling, so two stages with the same frozen encoder share them.
+    Exact, because it is done in evaluation mode (no dropout in the encoder); encodings are kept under the digest of
+    weights and ids and the pooling, so two stages with the same frozen encoder share them.
 
     Args:
         setup: model and rows.
@@ -157,9 +157,11 @@ class Frozen:
         used = plan.rows_used()
         for task in plan.tasks:
             forms = setup.model.forms(task, losses[task])
-            pooling = setup.recipe.tasks[task].head.pooling or setup.recipe.encoder.pooling
+            pooling = setup.recipe.tasks[task].head.pooling or setup.model.pooling
             ids = hashlib.sha256(b"".join(t.flat.tobytes() for t in setup.texts[task, "train"].tables)).hexdigest()
-            key = (weights, ids, used[task].tobytes(), forms, pooling)
+            # Two tasks may have the same texts; with adapters of their own, they do not have the same encodings.
+            whose = task if setup.model.adapters else ""
+            key = (weights, whose + ids, used[task].tobytes(), forms, pooling)
             if key not in kept:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
@@ -180,10 +182,11 @@ Kept = dict[tuple[str, str, bytes, Forms, str], tuple[Tensor | None, tuple[Tenso
 
 
 def digest(model: MultiTaskModel) -> str:
-    """SHA-256 over the encoder's tensors."""
+    """SHA-256 over the tensors of the encoder and of the tasks' adapters."""
     whole = hashlib.sha256()
-    for name, tensor in sorted(model.encoder.state_dict().items()):
-        whole.update(name.encode() + tensor.cpu().numpy().tobytes())
+    for part in (model.encoder, model.adapters):
+        for name, tensor in sorted(part.state_dict().items()):
+            whole.update(name.encode() + tensor.cpu().numpy().tobytes())
     return whole.hexdigest()
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any
 
+from minbert.encoder import fold
 from minbert.model import load_model
 from minbert.runs import Run, read_lines
 from minbert.tasks import Split
@@ -10,6 +11,7 @@ from minbert.text.batches import Texts
 from minbert.training.answers import Answered, Answers, save_answers
 from minbert.training.evaluator import Scored, by_embedding, by_head, means, sample
 from minbert.training.setup import Setup
+from minbert.training.start import FILE as START
 
 SPLITS = ("dev", "select")
 """What the best checkpoint is scored on; not every recipe has the second."""
@@ -33,6 +35,8 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
         What `result.json` says. It holds no times, so a resumed run has the same.
     """
     best = load_model(run.folder / "best")
+    # A checkpoint holds LoRA's changes in the weights.
+    fold(setup.model.encoder)
     setup.model.load_state_dict(best.state_dict())
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}
@@ -43,15 +47,20 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     save_answers(run, answers)
     dev = {name: found["dev"] for name, found in tasks.items() if found["dev"]}
     epochs = [line for line in read_lines(run.folder / "metrics.jsonl") if line["event"] == "epoch"]
+    stopped = [
+        {"stage": line["stage"], "epoch": line["epoch"]} | line["stopped"] for line in epochs if "stopped" in line
+    ]
     best_line = max(epochs, key=lambda line: float(line["select_score"]), default={})
     return {
         "tasks": tasks,
         **means(setup.model.tasks, dev),
         "best": {key: best_line.get(key) for key in ("stage", "epoch", "select_score")},
+        **({"start": run.read(START)} if setup.start else {}),
+        **({"stopped": stopped} if stopped else {}),
         "selected_on": setup.recipe.select.on,
         "seed": setup.recipe.seed,
         "encoder": setup.source.name,
-        "note": setup.source.note,
+        "note": setup.source.note or (setup.start.note if setup.start else ""),
         "recipe_sha256": setup.recipe.digest,
     }
 

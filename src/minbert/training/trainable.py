@@ -2,7 +2,9 @@
 
 from torch import Tensor, nn
 
+from minbert.encoder import low_rank_parameters
 from minbert.errors import RecipeError
+from minbert.model import MultiTaskModel
 from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
 from minbert.training.plan import StagePlan
@@ -10,7 +12,7 @@ from minbert.training.setup import Setup
 
 
 def trainable(setup: Setup, stage: Stage, tasks: list[str]) -> tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]]:
-    """The parameters that a stage trains: shared ones, and those of each task's head. All others are frozen."""
+    """The parameters that a stage trains: shared ones, and those of each task. All others are frozen."""
     model = setup.model
     model.requires_grad_(False)
     parts: list[nn.Module] = []
@@ -19,11 +21,35 @@ def trainable(setup: Setup, stage: Stage, tasks: list[str]) -> tuple[list[nn.Par
             parts.append(model.encoder)
         elif name.startswith("encoder["):
             parts += [*model.encoder.blocks()[1:][first_layer(name) :], model.encoder.pooler]
-    shared = list(dict.fromkeys(parameter for part in parts for parameter in part.parameters()))
-    heads = {task: list(model.head(task).parameters()) if "heads" in stage.update else [] for task in tasks}
-    for parameter in [*shared, *(p for parameters in heads.values() for p in parameters)]:
+    low_rank = dict.fromkeys(low_rank_parameters(model.encoder))
+    shared = list(dict.fromkeys(p for part in parts for p in part.parameters() if p not in low_rank))
+    shared += low_rank if "adapters" in stage.update else []
+    own: dict[str, list[nn.Parameter]] = {}
+    for task in tasks:
+        used = {"heads": model.head(task), "adapters": model.adapter(task)}
+        own[task] = [p for name, part in used.items() if part and name in stage.update for p in part.parameters()]
+    for parameter in [*shared, *(p for parameters in own.values() for p in parameters)]:
         parameter.requires_grad_(True)
-    return shared, heads
+    return shared, own
+
+
+def moves_vectors(model: MultiTaskModel) -> bool:
+    """Whether what goes into the heads changes in training; if not, each row need be encoded once only."""
+    return any(parameter.requires_grad for part in (model.encoder, model.adapters) for parameter in part.parameters())
+
+
+def trained_numbers(model: MultiTaskModel) -> str:
+    """How many numbers are trained, and of which parts, for the screen."""
+    low_rank = set(low_rank_parameters(model.encoder))
+    parts = {
+        "encoder": [p for p in model.encoder.parameters() if p not in low_rank],
+        "lora": low_rank,
+        "tasks' adapters": model.adapters.parameters(),
+        "heads": model.heads.parameters(),
+    }
+    counts = {name: sum(p.numel() for p in part if p.requires_grad) for name, part in parts.items()}
+    named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
+    return f"trains {sum(counts.values()):,} of {sum(p.numel() for p in model.parameters()):,} numbers: {named}"
 
 
 def encoder_start(setup: Setup) -> dict[Tensor, Tensor]:
