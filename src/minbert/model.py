@@ -119,6 +119,9 @@ class MultiTaskModel(nn.Module):
     def _poolings(self, task: str, forms: Forms) -> list[Pooling]:
         """The head's pooling; and where losses read the texts apart beside it, that of the embeddings they train."""
         own = self.tasks[task].head.pooling or self.pooling
+        if not forms.whole and self.tasks[task].head.reads != 2:
+            # The texts of a pair alone, for a loss or a regularizer.
+            return [self.embedding_pooling]
         return list(dict.fromkeys((own, self.embedding_pooling))) if forms.whole and forms.apart else [own]
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:

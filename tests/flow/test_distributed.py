@@ -118,7 +118,10 @@ STAGES: dict[str, dict[str, Any]] = {
     "progress": {"mixture": "progress", "epochs": 2, "losses": {"sentiment": ["class_balanced", "squared_emd"]}},
     "frozen": {"update": ["heads"]},
     "regularized": {
-        "regularizers": ["smart", "smart_released", "bregman", "r_drop", "simcse", {"kind": "smart", "epsilon": 0.1}],
+        "regularizers": [
+            *("smart_released", "bregman", "r_drop", "simcse"),
+            *("smart", {"kind": "smart", "epsilon": 0.1, "rate": 0.1}),
+        ],
         "average": {"kind": "ema", "decay": 0.9},
         "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},
     },

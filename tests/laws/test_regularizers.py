@@ -81,6 +81,17 @@ def test_it_is_0_where_the_passes_agree(regularizer: Regularizer, kind: str) -> 
 
 
 @regularizers
+@pytest.mark.parametrize("kind", KINDS)
+def test_it_is_the_same_where_no_gradients_are_kept(regularizer: Regularizer, kind: str) -> None:
+    again = Small(kind)
+    past = regularizer.start([0.5 * weight for weight in again.weights])
+    found = regularizer(again(), again, past).value
+    with torch.no_grad():
+        alone = regularizer(again(), again, past).value
+    assert torch.allclose(alone, found) and not alone.requires_grad
+
+
+@regularizers
 def test_memory_is_tensors_and_plain_values_and_moves_only_with_the_steps(regularizer: Regularizer) -> None:
     again = Small("classes")
     state = regularizer.start(again.weights)
@@ -101,7 +112,7 @@ def test_the_shift_of_smart_stays_in_the_ball(
     epsilon: float, noise: float, rate: float, seed: int, steps: int, kind: str
 ) -> None:
     again = Small(kind, seed=seed)
-    smart = Smart(epsilon=epsilon, noise=noise, rate=rate, steps=steps)
+    smart = Smart(epsilon=epsilon, noise=noise, rate=max(rate, epsilon), steps=steps)
     shift = smart.shift(again().scores.detach(), again)
     assert shift.shape == (ROWS, WIDTH) and float(shift.abs().max()) <= epsilon * (1 + 1e-6)
 

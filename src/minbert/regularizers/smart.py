@@ -1,9 +1,9 @@
 """SMART: outputs should hardly change where the embeddings of the tokens change a little, in the worst direction."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from minbert.outputs import Outputs
 from minbert.regularizers.again import Again
@@ -25,8 +25,8 @@ class Smart(Regularizer):
         epsilon: radius of the ball, above 0. The penalty grows with its square: at the paper's 1e-5 it is far below any
             loss.
         noise: standard deviation of the start, above 0; the start is projected too.
-        rate: length of a step of the ascent, above 0.
         steps: of the ascent, 1 or more.
+        rate: length of a step of the ascent; all steps together must reach from the middle of the ball to its edge.
 
     Source: Jiang et al. 2020, section 3.1 and algorithm 1 (their lambda is `weight`).
     Deviates: the gradient on a token's shift is divided by its largest entry. As it is, it is about as small as the
@@ -36,8 +36,16 @@ class Smart(Regularizer):
     kind: Literal["smart"] = "smart"
     epsilon: float = Field(default=1e-5, gt=0)
     noise: float = Field(default=1e-5, gt=0)
-    rate: float = Field(default=1e-3, gt=0)
     steps: int = Field(default=1, ge=1)
+    rate: float = Field(default=1e-3, gt=0, validate_default=True)
+
+    @field_validator("rate")
+    @classmethod
+    def _reaches_the_edge(cls, rate: float, info: Any) -> float:
+        if {"epsilon", "steps"} <= info.data.keys() and rate * info.data["steps"] < info.data["epsilon"]:
+            wanted = "expected epsilon / steps or more, so that the ascent can reach the edge of the ball"
+            raise ValueError(f"{wanted}, found {rate:g} with epsilon {info.data['epsilon']:g}; set rate")
+        return rate
 
     @property
     def passes(self) -> int:
@@ -51,6 +59,7 @@ class Smart(Regularizer):
         moved = again(shift=shift, precision=exact).scores
         return Penalty(divergence(again.kind, moved, scores).mean())
 
+    @torch.enable_grad()
     def shift(self, scores: Scores, again: Again) -> Hidden:
         """The shift of each token that the ascent ends at; no entry is beyond `epsilon`."""
         still = [weight.detach() for weight in again.weights]

@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+import torch
 from pydantic import Field
 
 from minbert.outputs import Outputs
@@ -45,6 +46,7 @@ class SmartReleased(Regularizer):
         shift = self.shift(outputs.scores.detach(), again)
         return Penalty(divergence(again.kind, again(shift=shift).scores, outputs.scores).mean())
 
+    @torch.enable_grad()
     def shift(self, scores: Scores, again: Again) -> Hidden:
         """The shift of each token that the ascent ends at; its largest entry is about 1."""
         still = [weight.detach() for weight in again.weights]

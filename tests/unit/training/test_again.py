@@ -118,6 +118,17 @@ def test_texts_are_pooled_one_by_one(setup: Setup, task: str, texts: int) -> Non
     assert again.hashes.tolist() == [number for column in hashes.T.tolist() for number in column]
 
 
+def test_texts_beside_a_joint_pair_are_pooled_alike_in_both_passes(setup: Setup) -> None:
+    # Without dropout the passes agree, although the head reads the first token and embeddings are means.
+    table = setup.recipe.model_dump()
+    table["tasks"]["questions"]["head"]["pooling"] = "cls"
+    table["encoder"]["dropout"] = 0.0
+    still = set_up(check_recipe(table, setup.recipe.folder))
+    still.model.train()
+    again = again_of(still, "questions")
+    assert torch.allclose(again.texts(), again.texts(mask=1), atol=1e-6)
+
+
 def test_without_a_regularizer_for_its_task_a_batch_runs_once(setup: Setup) -> None:
     assert found(setup, "sentiment", kind="r_drop").again is not None
     only: Any = {"kind": "r_drop", "tasks": "questions"}
