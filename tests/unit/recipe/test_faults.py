@@ -65,7 +65,7 @@ STAGE = [
     ('merge = { kind = "sum", power = 1 }', "merge.power", "expected no such key; known: kind"),
     ("merge = {}", "merge", "expected a name or a table with a `kind`"),
     ('mixture = { kind = "sequentiel" }', "mixture", "did you mean 'sequential'?"),
-    ('update = ["encoder[x:]"]', "update", "expected 'encoder', 'encoder[4:]' (layers from the fourth), 'adapters' or 'heads'"),
+    ('update = ["encoder[x:]"]', "update", "'encoder[4:]' (layers from the fourth), 'adapters' or 'heads'"),
     ("update = []", "update", "found []"),
     ("schedule = { kind = 'linear', warmup = 2 }", "schedule.warmup", "less than or equal to 1, found 2"),
     ("optimizer = { kind = 'adamw', betas = [0.9, 1.0] }", "optimizer.betas", "less than 1, found 1.0"),
