@@ -1,6 +1,6 @@
 """What an adapter is: a value that says how, and what it adds to an encoder or to a task."""
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
 import torch
@@ -12,7 +12,7 @@ from minbert.shapes import Hidden, Vectors
 from minbert.values import Value
 
 
-class TaskAdapter(nn.Module):
+class TaskAdapter(nn.Module, ABC):
     """What one task adds to every layer: called with the tokens of the task's own batches."""
 
     @abstractmethod
