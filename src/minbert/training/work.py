@@ -34,9 +34,8 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
     frozen = all(part == "heads" for part in plan.stage.update)
     for task, part in plan.tasks.items():
         if not frozen:
-            per_epoch += (
-                (TRAIN + plan.stage.weighting.again) * part.samples * tokens_per_row(setup, task, "train", part.losses)
-            )
+            passes = TRAIN + plan.stage.weighting.again
+            per_epoch += passes * part.samples * tokens_per_row(setup, task, "train", part.losses)
     for split in ("dev", "select"):
         for task in setup.data:
             if (task, split) in setup.texts:
