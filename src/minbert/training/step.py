@@ -97,10 +97,10 @@ class Stepper:
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
                 parts = [self._loss(number, total, Found(*one)) for one in found]
-                losses += [(slot, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
-                if factors:
-                    parts = [part * factors[slot.task] for (slot, *_), part in zip(found, parts, strict=True)]
-                torch.stack(parts).sum().backward()
+                batches = [slot for slot, *_ in found]
+                scaled = [p * factors[s.task] for s, p in zip(batches, parts, strict=True)] if factors else parts
+                torch.stack(scaled).sum().backward()
+                losses += [(slot, float(part.detach())) for slot, part in zip(batches, parts, strict=True)]
             if apart:
                 rows.take()
                 if not self.stage.weighting.plain:
@@ -109,8 +109,10 @@ class Stepper:
             add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
-        rng = generator(self.seed, self.name, "merge", number)
-        norms = self.tasks.combine(tasks, losses, rows, heads, rng) if apart else None
+        norms = None
+        if apart:
+            rng = generator(self.seed, self.name, "merge", number)
+            norms = self.tasks.combine(tasks, losses, rows, heads, rng)
         named = [(slot.task, loss) for slot, loss in losses]
         self._move(number, total, named)
         if not self.stage.weighting.plain:
