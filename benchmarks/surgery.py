@@ -1,13 +1,15 @@
-"""What keeping the tasks' gradients apart costs: a step of three tasks with PCGrad against the plain sum."""
+"""What merges and weightings cost: a step of three tasks with each of them against the plain sum."""
 
 from collections.abc import Callable
+from itertools import accumulate
 from typing import Any
 
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import model, rows_of, task
-from benchmarks.race import Row, race
-from minbert.gradients import Merge, PCGrad, Sum
+from benchmarks.race import Row, race, ratio
+from minbert.gradients import AnyMerge, AnyWeighting, Equal, Merge, Sum, Weighting
 from minbert.recipe import Stage
 from minbert.runs import Silent
 from minbert.text.batches import Texts, texts_of
@@ -20,7 +22,9 @@ KINDS = ("sst", "quora", "sts")
 BATCH = 32
 
 
-def stepper(merge: Merge, texts: dict[str, Texts], every: int = 0) -> Callable[[], Any]:
+def stepper(
+    merge: Merge, texts: dict[str, Texts], every: int = 0, weighting: Weighting | None = None
+) -> Callable[[], Any]:
     """A step of one batch of each task; the tasks' gradients are compared at every so many steps."""
     tasks = {kind: task(kind) for kind in KINDS}
     made = model(tasks, "cls").train()
@@ -37,7 +41,7 @@ def stepper(merge: Merge, texts: dict[str, Texts], every: int = 0) -> Callable[[
             for (s, batch), found in zip(batches, pooled, strict=True)
         ]
 
-    stage = Stage(schedule="constant", merge=merge, batches_per_step=3)
+    stage = Stage(schedule="constant", merge=merge, weighting=weighting or Equal(), batches_per_step=3)
     shared, heads = list(made.encoder.parameters()), list(made.heads.parameters())
     optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
     losses = {kind: (tasks[kind].loss,) for kind in KINDS}
@@ -52,18 +56,39 @@ def batches() -> dict[str, Texts]:
     return {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
 
 
-def run(rounds: int = 7) -> list[Row]:
-    """The ratio of the two steps."""
-    texts = batches()
-    plain, apart = race({"sum": stepper(Sum(), texts), "pcgrad": stepper(PCGrad(), texts)}, rounds, warm=2)
-    cost = apart.median / plain.median
-    return [
-        Row(
-            "a step of three tasks, PCGrad against the sum",
-            f"{apart.median:.2f} s",
-            f"sum: {plain.median:.2f} s",
-            plain.median / apart.median,
-            1 / 1.15,
-            f"{cost:.2f} times as long; asked at most 1.15",
-        )
+def peak(step: Callable[[], Any]) -> int:
+    """The most bytes that one step held beyond what stood before it: outputs for the way back, and gradients."""
+    with profile(activities=[ProfilerActivity.CPU], profile_memory=True) as seen:
+        step()
+    changes = [
+        (event.start_ns(), event.nbytes())
+        for event in seen.profiler.kineto_results.events()  # type: ignore[union-attr]
+        if event.name() == "[memory]"
     ]
+    return max(accumulate(size for _, size in sorted(changes, key=lambda change: change[0])))
+
+
+def run(rounds: int = 3) -> list[Row]:
+    """A row for each merge, and for each weighting with the plain sum."""
+    texts = batches()
+    merges = [member() for member in AnyMerge.__metadata__[0].members.values()]  # type: ignore[attr-defined]
+    weightings = [member() for member in AnyWeighting.__metadata__[0].members.values()]  # type: ignore[attr-defined]
+    plain, held = stepper(Sum(), texts), 0
+    rows = []
+    for merge, weighting in [*((merge, Equal()) for merge in merges), *((Sum(), one) for one in weightings[1:])]:
+        name = weighting.kind if merge.plain else merge.kind
+        mine = stepper(merge, texts, weighting=weighting)
+        base, lap = race({"sum": plain, name: mine}, rounds, warm=2)
+        most, held = peak(mine), held or peak(plain)
+        cost = ratio(lap, base)
+        rows.append(
+            Row(
+                f"a step of three tasks, {name if name != 'equal' else 'the sum, twice'}",
+                f"{lap.median:.2f} s, {most / 2**20:,.0f} MiB",
+                f"sum: {base.median:.2f} s, {held / 2**20:,.0f} MiB",
+                cost,
+                1 / 1.15 if merge.kind == "pcgrad" else None,
+                f"{1 / cost:.2f} times as long" + ("; asked at most 1.15" if merge.kind == "pcgrad" else ""),
+            )
+        )
+    return rows

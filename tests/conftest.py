@@ -9,11 +9,14 @@ from typing import Any
 
 import pytest
 import torch
+from tokenizers import Tokenizer as Backend
+from tokenizers import normalizers, pre_tokenizers, processors
+from tokenizers.models import WordPiece
 
-from minbert.encoder import Bert, BertConfig, save_folder
+from minbert.encoder import Bert, BertConfig, Mpnet, MpnetConfig, save_folder
 from minbert.encoder.bert import fresh
 from minbert.recipe import Recipe, check_recipe
-from minbert.text.tokenizer import load_tokenizer
+from minbert.text.tokenizer import Tokenizer, load_tokenizer
 
 torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
 
@@ -50,23 +53,49 @@ TINY = BertConfig(
 )  # fmt: skip
 
 
-@pytest.fixture(scope="session")
-def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a BERT of 2 x 32 with random weights and a vocabulary of letters and common words."""
-    folder = tmp_path_factory.mktemp("tiny-bert")
+def pieces() -> list[str]:
+    """Letters and common words."""
     letters = list(string.ascii_lowercase + string.digits + string.punctuation)
     common = [
         *("the", "a", "of", "to", "and", "in", "is", "it", "was", "for", "on", "with", "not", "how", "do", "i"),
         *("what", "does", "good", "bad", "film", "food", "very"),
     ]
-    pieces = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *letters, *(f"##{c}" for c in letters), *common]
-    vocabulary = list(dict.fromkeys(pieces))
+    return [*letters, *(f"##{c}" for c in letters), *common]
+
+
+@pytest.fixture(scope="session")
+def tiny_bert(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a BERT of 2 x 32 with random weights and a vocabulary of letters and common words."""
+    folder = tmp_path_factory.mktemp("tiny-bert")
+    vocabulary = list(dict.fromkeys(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *pieces()]))
     assert len(vocabulary) <= TINY.vocab_size
     (folder / "vocab.txt").write_text("\n".join(vocabulary) + "\n")
     tokenizer = load_tokenizer(folder / "vocab.txt", 64, lowercase=True)
     bert = Bert(TINY)
     fresh(bert, 0.2, torch.Generator().manual_seed(0))
     save_folder(folder, bert, tokenizer, TINY, "mean")
+    return folder
+
+
+SMALL_MPNET = MpnetConfig(
+    vocab_size=400, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+    max_position_embeddings=66, layer_norm_eps=1e-5,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="session")
+def tiny_mpnet(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of an MPNet of 2 x 32 with random weights, and with MPNet's special tokens and form of a pair."""
+    folder = tmp_path_factory.mktemp("tiny-mpnet")
+    vocabulary = {piece: i for i, piece in enumerate(["<s>", "<pad>", "</s>", "<unk>", "[UNK]", *pieces(), "<mask>"])}
+    backend = Backend(WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = normalizers.BertNormalizer(lowercase=True)
+    backend.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    backend.post_processor = processors.RobertaProcessing(("</s>", 2), ("<s>", 0), add_prefix_space=False)
+    backend.add_special_tokens(["<s>", "<pad>", "</s>", "<unk>", "[UNK]", "<mask>"])
+    mpnet = Mpnet(SMALL_MPNET)
+    fresh(mpnet, 0.2, torch.Generator().manual_seed(0))
+    save_folder(folder, mpnet, Tokenizer(backend, 64), SMALL_MPNET, "mean")
     return folder
 
 
@@ -82,11 +111,16 @@ def toy_data(tmp_path: Path) -> Path:
     """A folder with the first rows of the demo's files: 48 of train and 24 of dev for each of three tasks."""
     folder = tmp_path / "data"
     folder.mkdir()
+    write_toy(folder)
+    return folder
+
+
+def write_toy(folder: Path, train: int = 48, dev: int = 24) -> None:
+    """Writes the first rows of the demo's files."""
     for task in ("sentiment", "questions", "sentences"):
-        for split, count in (("train", 48), ("dev", 24)):
+        for split, count in (("train", train), ("dev", dev)):
             with (folder / f"{task}-{split}.csv").open("w", encoding="utf-8", newline="") as file:
                 csv.writer(file).writerows(demo_rows(f"{task}-{split}", count))
-    return folder
 
 
 def toy_table(encoder: Path, **stage: Any) -> dict[str, Any]:

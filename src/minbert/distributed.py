@@ -16,7 +16,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
-from minbert.errors import TrainingError
+from minbert.errors import RunError, TrainingError
 
 PATIENCE = timedelta(seconds=55)
 """How long a process waits for the others before it gives up."""
@@ -41,10 +41,13 @@ def together(device: torch.device) -> Iterator[None]:
 
     Raises:
         TrainingError: another process has gone; names this one.
+        RunError: a Mac's GPU, whose tensors no library sums over processes.
     """
     if int(os.environ.get("WORLD_SIZE", "1")) == 1 or dist.is_initialized():
         yield
         return
+    if device.type == "mps":
+        raise RunError("device: expected cpu or cuda for several processes, found 'mps'; start one process")
     if device.type == "cuda":
         torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
     # Scores lie on the processor wherever the model runs, so both kinds of tensor must find their way.

@@ -1,7 +1,8 @@
 """One encoder, a head per task."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,8 @@ from torch import Tensor, nn
 from minbert.encoder import (
     Adapter,
     AnyAdapter,
-    Bert,
-    BertConfig,
+    Encoder,
+    EncoderConfig,
     Pooling,
     TaskAdapter,
     folded,
@@ -27,6 +28,7 @@ from minbert.heads import HeadModule, start
 from minbert.losses import Loss
 from minbert.outputs import Outputs
 from minbert.randomness import generator
+from minbert.regularizers import Regularizer
 from minbert.storage import valid_folder
 from minbert.tasks import AnyTask, Task
 from minbert.text.batches import Batch, Forms
@@ -53,12 +55,12 @@ class MultiTaskModel(nn.Module):
 
     def __init__(
         self,
-        encoder: Bert,
+        encoder: Encoder,
         tokenizer: Tokenizer,
         tasks: dict[str, Task],
         pooling: Pooling = "mean",
         seed: int = 0,
-        config: BertConfig | None = None,
+        config: EncoderConfig | None = None,
         adapters: Sequence[Adapter] = (),
     ) -> None:
         super().__init__()
@@ -96,9 +98,9 @@ class MultiTaskModel(nn.Module):
         assert adapter is None or isinstance(adapter, TaskAdapter)
         return adapter
 
-    def forms(self, task: str, losses: tuple[Loss, ...] = ()) -> Forms:
-        """In which forms a task's rows must stand in a pack for its head and these losses."""
-        return forms_of(self.tasks[task], losses)
+    def forms(self, task: str, readers: Sequence[Loss | Regularizer] = ()) -> Forms:
+        """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
+        return forms_of(self.tasks[task], readers)
 
     def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
@@ -122,10 +124,10 @@ class MultiTaskModel(nn.Module):
 
     def score(self, task: str, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Outputs:
         """What the head of a task makes of pooled vectors."""
-        if whole is None:
-            outputs: Outputs = self.head(task)(*apart)
-            return outputs
-        return Outputs(self.head(task)(whole).scores, apart)
+        given = apart if whole is None else (whole, *apart)[: self.tasks[task].head.reads]
+        outputs: Outputs = self.head(task)(*given)
+        # A loss may read the texts apart beside a head that does not.
+        return outputs if outputs.vectors else Outputs(outputs.scores, apart)
 
     def forward(self, task: str, batch: Batch) -> Outputs:
         """The outputs of a batch of a task."""
@@ -137,10 +139,11 @@ class MultiTaskModel(nn.Module):
         return "cls" if self.pooling == "cls" else "mean"
 
 
-def forms_of(task: Task, losses: tuple[Loss, ...] = ()) -> Forms:
-    """In which forms a task's rows must stand in a pack for its head and these losses."""
-    two = task.head.reads == 2
-    return Forms(whole=not two, apart=two or any(loss.reads == "vectors" for loss in losses))
+def forms_of(task: Task, readers: Sequence[Loss | Regularizer] = ()) -> Forms:
+    """In which forms a task's rows must stand in a pack for its head and these losses and regularizers."""
+    reads = task.head.reads
+    vectors = any(reader.reads == "vectors" for reader in readers)
+    return Forms(whole=reads != 2, apart=reads > 1 or (vectors and task.is_pair))
 
 
 def _key(task: str) -> str:
@@ -170,6 +173,47 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
 
 
+def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> None:
+    """Gives the heads of some tasks, and their adapters, the weights that they have in a whole checkpoint.
+
+    Raises:
+        WeightsError: tensors do not fit, or the checkpoint has adapters that the model lacks.
+    """
+    had = _read_adapters(folder)
+    if had and had != model.of_tasks:
+        said = " and ".join(repr(adapter.kind) for adapter in had)
+        raise WeightsError(f"encoder.adapters: expected {said} as in {folder}, whose heads were trained with it")
+    for file, part in _parts(model).items():
+        if file == HEADS or had:
+            with _fitting(folder / file):
+                tensors = load_file(folder / file)
+                for task in tasks:
+                    prefix = f"{_key(task)}."
+                    mine = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+                    part[_key(task)].load_state_dict(mine)
+
+
+@contextmanager
+def _fitting(file: Path) -> Iterator[None]:
+    """Turns what torch says of tensors that do not fit into one named error."""
+    try:
+        yield
+    except (RuntimeError, SafetensorError) as fault:
+        raise WeightsError(f"{file}: the {file.stem} do not fit the tasks ({fault})") from fault
+
+
+def read_settings(folder: Path) -> tuple[Pooling, dict[str, Task]]:
+    """How the heads of a whole checkpoint pool, and what its tasks are."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return settings["pooling"], TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+
+
+def _read_adapters(folder: Path) -> tuple[Adapter, ...]:
+    """The tasks' adapters of a whole checkpoint."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
+
+
 def load_model(folder: Path) -> MultiTaskModel:
     """Opens a model that `save_model` wrote and `write_folder` sealed.
 
@@ -178,17 +222,12 @@ def load_model(folder: Path) -> MultiTaskModel:
         WeightsError: tensors do not fit.
     """
     folder = valid_folder(folder)
-    settings = json.loads((folder / SETTINGS).read_text())
-    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
-    adapters = TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
+    pooling, tasks = read_settings(folder)
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"], adapters=adapters)
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, pooling, adapters=_read_adapters(folder))
     for name, part in _parts(model).items():
-        try:
+        with _fitting(folder / name):
             part.load_state_dict(load_file(folder / name))
-        except (RuntimeError, SafetensorError) as fault:
-            what = name.partition(".")[0]
-            raise WeightsError(f"{folder / name}: the {what} do not fit the tasks ({fault})") from fault
     return model.eval()

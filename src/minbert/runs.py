@@ -8,8 +8,10 @@ runs/quick/
   times.jsonl       seconds and memory, apart, because they differ from run to run
   conflicts.jsonl   how the tasks' gradients stand to each other, where `conflicts_every` asks for it
   floors.json       what the untouched encoder and trivial answers reach
+  start.json        the scores of the run that this one went on from, where there is one
   best/  last/      checkpoints: encoder/, heads.safetensors, model.json; adapters.safetensors of tasks that have any
   snapshot/         weights, optimizer, place: gone when the run ends
+  teachers/         what the stages' teachers say of their rows: gone when the run ends
   answers.safetensors  scores and labels of every dev row, by the best checkpoint
   result.json       the final table: its presence means that the run is finished
 ```
@@ -35,6 +37,8 @@ except ImportError:  # not a POSIX system: nothing there locks a run
 
 EXPERIMENT = "experiment.json"
 """In the folder of an experiment: what its arms and seeds are; its runs are at `<arm>/seed-<k>/`."""
+
+TEACHERS = "teachers"
 
 
 class Run:
@@ -130,10 +134,10 @@ class Run:
         return Silent() if distributed.rank() else Journal(self.folder / name, keep)
 
     def tidy(self) -> None:
-        """Removes the snapshot of a run that has ended, and what kills left half written."""
+        """Removes the snapshot of a run that has ended, its teachers' answers, and what kills left half written."""
         if distributed.rank():
             return
-        names = ("snapshot", ".snapshot.old")
+        names = ("snapshot", ".snapshot.old", TEACHERS)
         with reported(self.folder):
             for path in [*(self.folder / name for name in names), *self.folder.glob(".*.tmp")]:
                 if path.is_dir():

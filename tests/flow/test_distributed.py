@@ -16,6 +16,7 @@ from safetensors.torch import load_file
 from tests.conftest import toy_table
 
 from minbert import train
+from minbert.gradients import AnyMerge, AnyWeighting
 from minbert.recipe import check_recipe
 from minbert.runs import read_lines
 
@@ -26,6 +27,7 @@ import json, os, signal, sys
 from pathlib import Path
 import torch
 from minbert import train
+from minbert.gradients import AnyMerge, AnyWeighting
 from minbert.distributed import together
 from minbert.errors import MinbertError
 from minbert.recipe import check_recipe
@@ -108,19 +110,56 @@ STAGES: dict[str, dict[str, Any]] = {
     "round robin, accumulated": {"mixture": "round_robin", "batches_per_step": 6, "conflicts_every": 1},
     "surgery": {"mixture": "round_robin", "batches_per_step": 3, "merge": "pcgrad", "conflicts_every": 1},
     "coupled": {"losses": {"questions": ["bce", "mnr"], "similarity": ["mse", "mnr"]}},
+    "ordered": {
+        "losses": {"questions": ["bce", "cosent", "angle"], "similarity": ["mse", "pearson", "cosent"]},
+        "mixture": {"kind": "annealed", "final": 0.0},
+        "epochs": 2,
+    },
+    "progress": {"mixture": "progress", "epochs": 2, "losses": {"sentiment": ["class_balanced", "squared_emd"]}},
     "frozen": {"update": ["heads"]},
     "adapters": {"adapters": ["lora", {"kind": "pal", "width": 8, "heads": 2}], "unfreeze": 0.5, "lr_decay": 0.8},
+    "regularized": {
+        "regularizers": ["smart", "smart_released", "bregman", "r_drop", "simcse", {"kind": "smart", "epsilon": 0.1}],
+        "average": {"kind": "ema", "decay": 0.9},
+        "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},
+    },
     "shared memory": {"optimizer": {"kind": "adamw", "memory": "shared"}, "epochs": 2},
 }
 
 
+def combined(encoder: Path) -> dict[str, Any]:
+    """A stage of two steps for every merge, each with one of the weightings in turn."""
+    table = exact(encoder, losses=STAGES["coupled"]["losses"], mixture="round_robin", batches_per_step=3, lr=1e-4)
+    for task in table["tasks"].values():
+        task["limit"] = 14
+    merges, weightings = (list(family.__metadata__[0].members) for family in (AnyMerge, AnyWeighting))  # type: ignore[attr-defined]
+    table["stages"] = {
+        merge: {
+            **table["stages"]["train"],
+            "batch": 7,
+            "merge": merge,
+            "weighting": weightings[place % len(weightings)],
+        }
+        for place, merge in enumerate(merges)
+    }
+    for stage in table["stages"].values():
+        stage["epochs"] = 3 if stage["weighting"] == "dwa" else 1
+    return table
+
+
 def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start) -> None:
     tables = {name: exact(tiny_bert, **stage) for name, stage in STAGES.items()}
+    tables["progress"]["select"] = {"on": 0.25}
+    train(check_recipe(exact(tiny_bert), toy_data), tmp_path / "teacher", with_floors=False)
+    taught = {"sentiment": "distill", "questions": ["bce", "distill_vectors"]}
+    teachers = {"sentiment": str(tmp_path / "teacher"), "questions": str(tiny_bert)}
+    tables["taught"] = exact(tiny_bert, losses=taught, teachers=teachers)
+    tables["combined"] = combined(tiny_bert)
     two = start([(table, str(toy_data), str(tmp_path / "two" / name), False, 0) for name, table in tables.items()])
     for name, table in tables.items():
         train(check_recipe(table, toy_data), tmp_path / "one" / name, with_floors=False)
     finish(two)
-    for name in STAGES:
+    for name in tables:
         one, both = weights(tmp_path / "one" / name), weights(tmp_path / "two" / name)
         away = {key: float((one[key] - both[key]).abs().max()) for key in one}
         assert {key: value for key, value in away.items() if not value <= 1e-6} == {}, name
@@ -128,7 +167,7 @@ def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_
         for task, scores in lines[0]["dev"].items():
             assert scores == pytest.approx(lines[1]["dev"][task], abs=1e-5), name
         compared = [read_lines(tmp_path / who / name / "conflicts.jsonl") for who in ("one", "two")]
-        assert len(compared[0]) == len(compared[1]) and bool(compared[0]) == ("conflicts_every" in STAGES[name])
+        assert len(compared[0]) == len(compared[1]) and bool(compared[0]) == ("conflicts_every" in STAGES.get(name, {}))
         for first, second in zip(*compared, strict=True):
             assert first["tasks"] == second["tasks"] and len(first["tasks"]) > 1
             assert first["cosines"]["all"] == pytest.approx(second["cosines"]["all"], abs=1e-4), name

@@ -235,12 +235,12 @@ class TestMissing:
         record["files"]["sentiment"]["dev"][0]["path"] = str(tmp_path / "none.csv")
         (run / "run.json").write_text(json.dumps(record))
         text = self.shown(run)
-        assert "none.csv: expected where the run read it, found none; say where with --data" in text
+        assert "none.csv: expected the file that the run read, found none; say where with --data" in text
         assert re.search(r"row \d+ of dev", text)
         assert HOSTILE[:30] in self.shown(run, "--data", where.parent)
         record["files"]["sentiment"]["dev"][0] |= {"path": str(where), "sha256": "0" * 64}
         (run / "run.json").write_text(json.dumps(record))
-        assert "found that it has changed since" in self.shown(run)
+        assert "found another content" in self.shown(run)
 
     def test_a_run_that_is_not_finished_is_refused_and_nothing_is_written(self, run: Path) -> None:
         (run / "result.json").unlink()

@@ -44,7 +44,7 @@ class Remembering(Merge):
     kind: str = "remembering"
     def start(self, tasks):
         return {"mean": torch.zeros(()), "calls": 0}
-    def __call__(self, gram, state, rng):
+    def __call__(self, gram, state, rng, tasks):
         mean, calls = 0.5 * state["mean"] + 0.5 * gram.trace(), state["calls"] + 1
         weights = torch.rand(len(gram), generator=rng) + 1 / (calls + mean)
         return weights, {"mean": mean, "calls": calls}

@@ -3,6 +3,7 @@
 import itertools
 import json
 import shutil
+from collections.abc import Sequence
 from importlib import import_module, resources
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -445,7 +446,9 @@ class Halving(Merge):
     kind: Literal["halving"] = "halving"
     seen: ClassVar[list[int]] = []
 
-    def __call__(self, gram: Gram, state: dict[str, Any], rng: torch.Generator) -> tuple[Weights, dict[str, Any]]:
+    def __call__(
+        self, gram: Gram, state: dict[str, Any], rng: torch.Generator, tasks: Sequence[int]
+    ) -> tuple[Weights, dict[str, Any]]:
         self.seen.append(len(gram))
         return torch.full((len(gram),), 0.5), {"steps": state.get("steps", 0) + 1}
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from minbert.heads import Concat, Cosine, Difference, Head, Linear
+from minbert.heads import Both, Concat, Cosine, Difference, Head, Linear
 
 U, V = [[1.0, 2.0]], [[3.0, 4.0]]
 HALVE = ([[0.5, 0.0], [0.0, 0.5]], [0.0, 0.0])
@@ -27,6 +27,8 @@ TABLE: list[tuple[Head, Weights, list[list[list[float]]], list[float]]] = [
     (Difference(project=2), [HALVE, ([[1, 10, 100, 1000]], [1.0])], [U, V], [2087.0]),
     # (3*4 + 4*3) / 25
     (Cosine(), [], [V, [[4.0, 3.0]]], [0.96]),
+    # v = [1, 2], |a - b| = [1, 1], a b = [12, 12], 20 cos = 19.2: 1 + 20 + 3 + 4 + 60 + 72 + 19.2 + .5
+    (Both(), [([[1, 10, 3, 4, 5, 6, 1]], [0.5])], [U, V, [[4.0, 3.0]]], [179.7]),
     # Only the first places count: 1 and -1.
     (Cosine(project=1), [([[1, 0]], [0.0])], [U, [[-5.0, 7.0]]], [-1.0]),
 ]

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from minbert.gradients import PCGrad, Sum
-from minbert.mixtures import Proportional, RoundRobin, Sequential
+from minbert.mixtures import Ahead, Proportional, RoundRobin, Sequential
 from minbert.optimizer import Constant, Cosine, Linear
 
 
@@ -15,7 +15,7 @@ def rng() -> torch.Generator:
 def test_pcgrad_on_two_vectors() -> None:
     # g1 = (1, 0), g2 = (-1, 1): g1.g2 = -1. g1' = g1 + g2/2 = (.5, .5); g2' = g2 + g1 = (0, 1). Sum (.5, 1.5).
     rows = torch.tensor([[1.0, 0.0], [-1.0, 1.0]])
-    weights, _ = PCGrad()(rows @ rows.T, {}, rng())
+    weights, _ = PCGrad()(rows @ rows.T, {}, rng(), range(2))
     assert torch.allclose(weights, torch.tensor([2.0, 1.5]))
     assert torch.allclose(weights @ rows, torch.tensor([0.5, 1.5]))
 
@@ -29,13 +29,17 @@ def test_the_denominator_of_the_report_leaves_the_conflict() -> None:
 
 
 def test_sum_is_ones() -> None:
-    assert Sum()(-torch.eye(3), {}, rng())[0].tolist() == [1, 1, 1]
+    assert Sum()(-torch.eye(3), {}, rng(), range(3))[0].tolist() == [1, 1, 1]
+
+
+def ahead(*batches: int) -> Ahead:
+    return Ahead("abcdef"[: len(batches)], [32 * count for count in batches], batches)
 
 
 def test_orders() -> None:
-    assert Sequential()([2, 1, 3], rng()) == [0, 0, 1, 2, 2, 2]
-    assert RoundRobin()([2, 1, 3], rng()) == [0, 1, 2, 0, 2, 2]
-    assert sorted(Proportional()([2, 1, 3], rng())) == [0, 0, 1, 2, 2, 2]
+    assert Sequential()(ahead(2, 1, 3), {}, rng()) == [0, 0, 1, 2, 2, 2]
+    assert RoundRobin()(ahead(2, 1, 3), {}, rng()) == [0, 1, 2, 0, 2, 2]
+    assert sorted(Proportional()(ahead(2, 1, 3), {}, rng())) == [0, 0, 1, 2, 2, 2]
 
 
 def test_schedules() -> None:

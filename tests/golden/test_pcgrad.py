@@ -37,7 +37,7 @@ def test_three_tasks_in_a_given_order(
 ) -> None:
     drawn = iter([torch.tensor([*others, task]) for task, (others, _, _) in orders.items()])
     monkeypatch.setattr(torch, "randperm", lambda tasks, generator: next(drawn))
-    found, _ = PCGrad()(ROWS @ ROWS.T, {}, torch.Generator())
+    found, _ = PCGrad()(ROWS @ ROWS.T, {}, torch.Generator(), range(3))
     assert found.tolist() == pytest.approx(weights, abs=1e-6)
     assert found @ ROWS == pytest.approx(torch.tensor([vector for _, _, vector in orders.values()]).sum(0), abs=1e-5)
     assert torch.tensor([multiples for _, multiples, _ in orders.values()]).sum(0).tolist() == pytest.approx(weights)

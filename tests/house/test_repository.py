@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "minbert"
 RECIPES = sorted((PACKAGE / "recipes").rglob("*.toml"))
-LOCKS = ["core.txt", "dev.txt", "weights.txt"]
+LOCKS = ["core.txt", "dev.txt", "weights.txt", "mpnet.txt"]
 MACHINE = re.compile(r"(?<![\w.}~-])/(?:work|root|opt|home|Users)/[\w.]|\b[A-Z]:\\Users\\")
 INDEX = re.compile(r"\b(?:pypi\.(?:org|python)|files\.pythonhosted|download\.pytorch)\b")
 

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minbert.encoder.attention import LONG, attend
 from minbert.encoder.dropout import Noise
-from minbert.encoder.layout import GROWTH, SLACK, layout_of
+from minbert.encoder.layout import GROWTH, SLACK, Layout, layout_of
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
 SHAPES = st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 8, 16]))
@@ -21,12 +21,14 @@ SEEDS = st.integers(0, 2**32)
 law = settings(max_examples=60, deadline=None, derandomize=True)
 
 
-def defined(qkv: Tensor, lengths: list[int]) -> Tensor:
-    """The definition: for each sequence by itself, softmax(q k^T / sqrt(d)) v."""
+def defined(qkv: Tensor, lengths: list[int], far: Tensor | None = None) -> Tensor:
+    """The definition: for each sequence by itself, softmax(q k^T / sqrt(d)) v; scores by distance added where given."""
     outputs = []
     for start, stop in pairwise(accumulate(lengths, initial=0)):
         q, k, v = qkv[start:stop].permute(1, 2, 0, 3)
         scores = q @ k.transpose(1, 2) / math.sqrt(q.shape[-1])
+        if far is not None:
+            scores = scores + far[:, : stop - start, : stop - start]
         outputs.append((scores.softmax(-1) @ v).transpose(0, 1))
     return torch.cat(outputs)
 
@@ -204,3 +206,57 @@ def test_parts_of_a_pack_and_padding_behind_it_are_apart(
         wanted = attend(x, alone, 0.4, firsts, Noise(alone, [number], x.device))
         torch.testing.assert_close(found, wanted)
         torch.testing.assert_close(gradient, torch.autograd.grad(wanted, x, mine_back)[0])
+
+
+def distanced(lengths: list[int], far: Tensor) -> Layout:
+    """The layout of a pack with scores by distance, cut to the length of each group."""
+    layout = layout_of(lengths)
+    return replace(layout, relative=tuple(far[:, : group.length, : group.length] for group in layout.groups))
+
+
+def scores_by_distance(longest: int, heads: int, seed: int, dtype: torch.dtype = torch.float32) -> Tensor:
+    rng = torch.Generator().manual_seed(seed)
+    return torch.randn(heads, longest, longest, generator=rng, dtype=dtype, requires_grad=True)
+
+
+@pytest.mark.parametrize("firsts", [False, True])
+@law
+@given(LENGTHS, SHAPES, SEEDS)
+def test_scores_by_distance_are_added_and_get_their_gradient(
+    firsts: bool, lengths: list[int], shape: tuple[int, int], seed: int
+) -> None:
+    qkv, back = random(lengths, shape, seed)
+    far = scores_by_distance(lengths[-1], shape[0], seed)
+    chosen = starts(lengths) if firsts else slice(None)
+    result = attend(qkv, distanced(lengths, far), firsts=firsts)
+    wanted = defined(qkv, lengths, far)[chosen]
+    torch.testing.assert_close(result, wanted, rtol=1e-5, atol=1e-5)
+    gradients = [torch.autograd.grad(out, [qkv, far], back[: len(out)]) for out in (result, wanted)]
+    for mine, other in zip(*gradients, strict=True):
+        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
+
+
+def test_scores_by_distance_and_dropout_have_their_way_back_through_the_same_mask() -> None:
+    lengths = [2, 3, 12]
+    qkv, _ = random(lengths, (1, 2), 0, torch.float64)
+    far = scores_by_distance(12, 1, 0, torch.float64)
+
+    def run(x: Tensor, y: Tensor) -> Tensor:
+        torch.manual_seed(1)
+        return attend(x, distanced(lengths, y), dropout=0.3)
+
+    assert torch.autograd.gradcheck(run, [qkv, far])
+
+
+@pytest.mark.parametrize("length", [8, LONG, LONG + 8])
+def test_scores_by_distance_in_bfloat16_and_without_gradients(length: int) -> None:
+    lengths = [length - 3, length]
+    qkv, back = random(lengths, (2, 16), 0)
+    far = scores_by_distance(length, 2, 0)
+    wanted = defined(qkv, lengths, far)
+    with torch.inference_mode():
+        torch.testing.assert_close(attend(qkv.detach(), distanced(lengths, far.detach())), wanted, rtol=1e-5, atol=1e-5)
+    result = attend(qkv.bfloat16(), distanced(lengths, far))
+    torch.testing.assert_close(result.float(), wanted, rtol=0.03, atol=0.03)
+    found, exact = (torch.autograd.grad(out, far, back.to(out.dtype))[0] for out in (result, wanted))
+    assert found.dtype == torch.float32 and (found - exact).norm() < 0.02 * exact.norm()

@@ -1,5 +1,7 @@
 """What every loss must do."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -18,19 +20,31 @@ def case(loss: Loss, rows: int = 8) -> tuple[Tensor, tuple[Tensor, Tensor], Targ
     high = 5.0 if loss.kinds == {"rating"} else 1.0
     labels = torch.arange(rows) % (3 if width == 3 else 2)
     hashes = torch.arange(2 * rows).reshape(rows, 2)
-    return scores, (left, right), Targets(labels * (high if high > 1 else 1), 0.0, high, hashes)
+    labels = labels * (high if high > 1 else 1)
+    teacher = torch.randn(rows, width, generator=generator)
+    vectors = tuple(torch.randn(rows, 6, generator=generator) for _ in range(2))
+    return scores, (left, right), Targets(labels, 0.0, high, hashes, teacher, vectors, 0.5)
 
 
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
 def test_one_finite_number_with_a_gradient_whatever_the_order_of_rows(loss: Loss) -> None:
     scores, vectors, targets = case(loss)
+    loss = loss.learned(targets)
     found = loss(Outputs(scores, vectors), targets)
     assert found.shape == () and torch.isfinite(found)
     found.backward()
     read = vectors[0] if loss.reads == "vectors" else scores
     assert read.grad is not None and float(read.grad.abs().sum()) > 0
     back = torch.arange(len(scores)).flip(0)
-    turned = Targets(targets.labels[back], targets.low, targets.high, targets.hashes[back])
+    assert targets.teacher is not None
+    vectors_back = tuple(part[back] for part in targets.teacher_vectors)
+    turned = replace(
+        targets,
+        labels=targets.labels[back],
+        hashes=targets.hashes[back],
+        teacher=targets.teacher[back],
+        teacher_vectors=vectors_back,
+    )
     again = loss(Outputs(scores[back], (vectors[0][back], vectors[1][back])), turned)
     assert torch.allclose(found, again, atol=1e-6)
 
@@ -38,11 +52,19 @@ def test_one_finite_number_with_a_gradient_whatever_the_order_of_rows(loss: Loss
 @pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
 def test_a_step_down_the_gradient_makes_it_smaller(loss: Loss) -> None:
     scores, vectors, targets = case(loss)
+    loss = loss.learned(targets)
     found = loss(Outputs(scores, vectors), targets)
     found.backward()
     with torch.no_grad():
         moved = [x if x.grad is None else x - 0.05 * x.grad for x in (scores, *vectors)]
         assert float(loss(Outputs(moved[0], (moved[1], moved[2])), targets)) < float(found)
+
+
+@pytest.mark.parametrize("loss", LOSSES, ids=lambda loss: loss.kind)
+def test_what_it_learns_from_train_is_no_key_and_is_learned_anew_each_time(loss: Loss) -> None:
+    targets = case(loss)[-1]
+    learned = loss.learned(targets)
+    assert learned.model_dump() == loss.model_dump() and learned == learned.learned(targets) == loss.learned(targets)
 
 
 def ranking(hashes: Tensor, **settings: bool) -> float:

@@ -11,9 +11,7 @@ from minbert.losses import AnyLoss, Loss, Targets
 from minbert.outputs import Outputs
 
 LOSSES = [member() for member in AnyLoss.__metadata__[0].members.values()]  # type: ignore[attr-defined]
-CASES = [(loss, kind) for loss in LOSSES for kind in sorted(loss.kinds)]
-LOW, HIGH, CLASSES, ROWS = 1.0, 5.0, 3, 12
-cases = pytest.mark.parametrize(("loss", "kind"), CASES, ids=[f"{loss.kind}-{kind}" for loss, kind in CASES])
+LOW, HIGH, CLASSES, ROWS, WIDTH = 1.0, 5.0, 3, 12, 512
 
 
 def noise(*shape: int, seed: int = 0) -> Tensor:
@@ -21,6 +19,24 @@ def noise(*shape: int, seed: int = 0) -> Tensor:
 
 
 def targets_of(kind: str) -> Targets:
+    """Labels, and a teacher that is right."""
+    plain, left, alike = labels_of(kind), noise(ROWS, WIDTH, seed=1), similarity(kind)
+    vectors = (left, alike * left + (1 - alike) * noise(ROWS, WIDTH, seed=2))
+    return replace(plain, teacher=ideal_scores(kind), teacher_vectors=vectors, progress=0.5)
+
+
+def similarity(kind: str) -> Tensor:
+    return labels_of(kind).scaled[:, None] if kind != "classes" else torch.zeros(ROWS, 1)
+
+
+def ideal_scores(kind: str) -> Tensor:
+    targets = labels_of(kind)
+    if kind == "classes":
+        return 5 * torch.eye(CLASSES)[targets.labels]
+    return targets.scaled[:, None] if kind == "rating" else 10 * (targets.scaled[:, None] - 0.5)
+
+
+def labels_of(kind: str) -> Targets:
     hashes = torch.arange(2 * ROWS).reshape(ROWS, 2)
     if kind == "classes":
         return Targets(torch.arange(ROWS) % CLASSES, 0.0, 1.0, hashes)
@@ -29,17 +45,15 @@ def targets_of(kind: str) -> Targets:
     return Targets(torch.linspace(LOW, HIGH, ROWS), LOW, HIGH, hashes)
 
 
+CASES = [(loss.learned(targets_of(kind)), kind) for loss in LOSSES for kind in sorted(loss.kinds)]
+cases = pytest.mark.parametrize(("loss", "kind"), CASES, ids=[f"{loss.kind}-{kind}" for loss, kind in CASES])
+
+
 def outputs_of(kind: str, right: float) -> Outputs:
     """Outputs that are noise at 0 and right at 1: the scores say the labels, the cosines say how alike a pair is."""
-    targets, left = targets_of(kind), noise(ROWS, 64, seed=1)
-    if kind == "classes":
-        ideal = 5 * torch.eye(CLASSES)[targets.labels]
-    else:
-        ideal = targets.scaled[:, None] if kind == "rating" else 10 * (targets.scaled[:, None] - 0.5)
-    alike = targets.scaled[:, None] if kind != "classes" else torch.zeros(ROWS, 1)
-    partner = alike * left + (1 - alike) * noise(ROWS, 64, seed=2)
+    ideal, (left, partner) = ideal_scores(kind), targets_of(kind).teacher_vectors
     scores = (1 - right) * noise(*ideal.shape) + right * ideal
-    return Outputs(scores, (left, (1 - right) * noise(ROWS, 64, seed=3) + right * partner))
+    return Outputs(scores, (left, (1 - right) * noise(ROWS, WIDTH, seed=3) + right * partner))
 
 
 @cases
@@ -55,7 +69,10 @@ def test_rows_that_are_not_usable_do_not_count(loss: Loss, kind: str) -> None:
     assert rows.shape == (ROWS,) and rows.any()
     left, right = outputs.vectors
     fewer = Outputs(outputs.scores[rows], (left[rows], right[rows]))
-    found = loss(fewer, replace(targets, labels=targets.labels[rows], hashes=targets.hashes[rows]))
+    assert targets.teacher is not None
+    known = {"labels": targets.labels[rows], "hashes": targets.hashes[rows], "teacher": targets.teacher[rows]}
+    vectors = tuple(part[rows] for part in targets.teacher_vectors)
+    found = loss(fewer, replace(targets, **known, teacher_vectors=vectors))
     assert float(found) == pytest.approx(float(loss(outputs, targets)), abs=1e-6)
 
 

@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from minbert.gradients import AnyMerge, Merge, PCGrad, TaskGradients
+from minbert.gradients import AnyMerge, GradVac, Mean, Merge, PCGrad, Sum, TaskGradients, UPGrad
 
 MERGES = [member() for member in AnyMerge.__metadata__[0].members.values()]  # type: ignore[attr-defined]
 
@@ -15,19 +15,22 @@ def rng(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
-@pytest.mark.parametrize("merge", MERGES, ids=lambda merge: merge.kind)
+@pytest.mark.parametrize("merge", [Sum(), PCGrad(), GradVac(), Mean(), UPGrad()], ids=lambda merge: merge.kind)
+@settings(deadline=None, max_examples=25)
 @given(tasks=st.integers(1, 6), seed=st.integers(0, 99))
-def test_without_conflict_the_plain_sum(merge: Merge, tasks: int, seed: int) -> None:
+def test_without_conflict_the_plain_sum_or_mean(merge: Merge, tasks: int, seed: int) -> None:
     rows = torch.rand(tasks, 8, generator=rng(seed))
-    weights, _ = merge(rows @ rows.T, merge.start(tasks), rng(seed))
-    assert torch.allclose(weights @ rows, rows.sum(0), atol=1e-5)
+    weights, _ = merge(rows @ rows.T, merge.start(tasks), rng(seed), range(tasks))
+    expected = rows.mean(0) if merge.kind in ("mean", "upgrad") else rows.sum(0)
+    assert torch.allclose(weights @ rows, expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("merge", MERGES, ids=lambda merge: merge.kind)
+@settings(deadline=None, max_examples=25)
 @given(tasks=st.integers(1, 6), seed=st.integers(0, 99))
 def test_the_same_generator_gives_the_same_weights(merge: Merge, tasks: int, seed: int) -> None:
     rows = torch.randn(tasks, 4, generator=rng(seed))
-    first, second = (merge(rows @ rows.T, merge.start(tasks), rng(seed))[0] for _ in range(2))
+    first, second = (merge(rows @ rows.T, merge.start(tasks), rng(seed), range(tasks))[0] for _ in range(2))
     assert torch.equal(first, second)
 
 
@@ -35,7 +38,7 @@ def test_the_same_generator_gives_the_same_weights(merge: Merge, tasks: int, see
 def test_two_projected_gradients_do_not_conflict(seed: int) -> None:
     rows = torch.randn(2, 5, generator=rng(seed), dtype=torch.float64).float()
     first, second = rows
-    weights, _ = PCGrad()(rows @ rows.T, {}, rng())
+    weights, _ = PCGrad()(rows @ rows.T, {}, rng(), range(2))
     expected = torch.zeros(5)
     for mine, other in ((first, second), (second, first)):
         dot = float(mine @ other)

@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minbert.encoder import Bert, BertConfig, Pooling
-from minbert.encoder.bert import fresh, rounded
+from minbert.encoder.bert import fresh
+from minbert.encoder.encoder import rounded
 from minbert.encoder.pooling import pool
 from minbert.text.packed import Packed, join, pack
 from minbert.text.tokenizer import Tokens

@@ -96,7 +96,7 @@ def look(recipe: "Recipe", data: Path | None, near: float, listener: "Listener")
 
     listener.doing("reading")
     source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
-    tokenizer = tokenizer_of(source, recipe.encoder.max_tokens)
+    tokenizer = tokenizer_of(source, recipe.encoder.max_tokens, recipe.encoder.prompt)
     return check(read_rows(recipe, data), near, tokenizer, listener)
 
 

@@ -1,7 +1,7 @@
 """What the commands show of several runs."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from statistics import fmean
 from typing import TYPE_CHECKING
 
@@ -24,7 +24,7 @@ def do_jobs(jobs: "list[Job]", given: "Given", retry: bool) -> "list[Attempt]":
 
     failures = []
     try:
-        for attempt in run_all(jobs, lambda job: heard(job, jobs), given, retry=retry):
+        for attempt in run_all(jobs, lambda job: heard(job, jobs, given.tensorboard), given, retry=retry):
             if attempt.failure:
                 failures.append(attempt)
                 console.print(f"failed: {attempt.failure}", markup=False)
@@ -55,16 +55,17 @@ def end(jobs: "list[Job]", failures: "list[Attempt]", remedy: str) -> None:
 
 
 @contextmanager
-def heard(job: "Job", jobs: "list[Job]") -> "Iterator[Listener]":
+def heard(job: "Job", jobs: "list[Job]", tensorboard: bool = False) -> "Iterator[Listener]":
     """Says which run of how many begins and how long all will take; then a bar."""
     from minbert.cli.screen import Bar, console, duration
+    from minbert.training.tensorboard import TensorBoard
 
     done = sum(other.state == "done" for other in jobs)
     seconds = left_seconds([other for other in jobs if other.state not in ("done", "failed")], seconds_by_arm(jobs))
     left = f"; about {duration(seconds)} for all that is left" if seconds else ""
     console.print(f"{job.name} ({done} of {len(jobs)} runs done{left})", markup=False)
-    with Bar() as bar:
-        yield bar
+    with Bar() as bar, TensorBoard(job.folder, bar) if tensorboard else nullcontext(bar) as listener:
+        yield listener
 
 
 def seconds_by_arm(jobs: "list[Job]") -> dict[str, float]:

@@ -1,6 +1,7 @@
 """`minbert train`."""
 
 import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -37,6 +38,13 @@ def train(
     skip_bad: Annotated[
         Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
     ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option("--from", help="Go on from this run: its weights, its tasks, and what the recipe leaves unsaid."),
+    ] = None,
+    tensorboard: Annotated[
+        bool, typer.Option("--tensorboard", help="Write losses, rates and scores there too.")
+    ] = False,
     device: DEVICE = "auto",
 ) -> None:
     """Train what a recipe says, on all its tasks at once.
@@ -46,8 +54,14 @@ def train(
     from minbert.errors import RecipeError
     from minbert.experiments import Given
     from minbert.recipe import load_recipe
+    from minbert.training import continued, read_start
+    from minbert.training.tensorboard import check_tensorboard
 
-    value, given = load_recipe(recipe, set_ or []), Given(data, device, skip_bad)
+    if tensorboard:
+        check_tensorboard()
+    begun = read_start(from_) if from_ else None
+    value = load_recipe(recipe, set_ or [], (lambda new: continued(new, begun)) if begun else None)
+    given = Given(data, device, skip_bad, from_, tensorboard)
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     if seeds:
         if seeded:
@@ -65,17 +79,20 @@ def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> N
     """Trains a recipe into a folder and prints the final table."""
     from minbert.cli.screen import Bar
     from minbert.training import train as run_training
+    from minbert.training.tensorboard import TensorBoard
 
     def work(listener: "Listener | None") -> None:
-        data, device, skip_bad = given.data, given.device, given.skip_bad
-        run_training(recipe, folder, data, device=device, resume=resume, listener=listener, skip_bad=skip_bad)
+        data, device, skip_bad, start = given.data, given.device, given.skip_bad, given.start
+        run_training(
+            recipe, folder, data, device=device, resume=resume, listener=listener, skip_bad=skip_bad, start=start
+        )
 
     if int(os.environ.get("RANK", "0")):
         # One of several processes that torchrun started: the first one speaks for all.
         work(None)
         return
-    with Bar() as bar:
-        work(bar)
+    with Bar() as bar, TensorBoard(folder, bar) if given.tensorboard else nullcontext(bar) as listener:
+        work(listener)
     show_run(folder)
 
 
@@ -112,11 +129,13 @@ def show_dry_run(recipe: "Recipe", given: "Given", name: str) -> None:
     from minbert.cli.screen import console, duration
     from minbert.reporting.audit_tables import short_audit
     from minbert.reporting.tables import dry_tables, selection
+    from minbert.training import read_start
     from minbert.training.dry_run import dry_run
     from minbert.training.setup import set_up
 
     with console.status("reading, looking for leaks, timing five steps ..."):
-        setup = set_up(recipe, given.data, given.device, skip_bad=given.skip_bad)
+        start = read_start(given.start) if given.start else None
+        setup = set_up(recipe, given.data, given.device, skip_bad=given.skip_bad, start=start)
         audit = check(Reading(setup.data)).report()
         found = dry_run(setup)
     leaks, said = short_audit(audit, KINDS)
@@ -135,7 +154,7 @@ def show_dry_run(recipe: "Recipe", given: "Given", name: str) -> None:
 def show_run(folder: Path) -> None:
     """Prints the final table of a run, its forgetting matrix if it has one, and what to do next."""
     from minbert.cli.screen import console
-    from minbert.reporting.tables import LEGEND, forgetting_table, result_notes, result_table
+    from minbert.reporting.tables import LEGEND, forgetting_table, result_notes, result_table, start_table
     from minbert.runs import Run, read_lines
     from minbert.training.forgetting import forgetting, worst_drops
 
@@ -145,6 +164,9 @@ def show_run(folder: Path) -> None:
     console.print(LEGEND, style="dim")
     for line in result_notes(result):
         console.print(line, markup=False)
+    if "start" in result:
+        console.print(start_table(result))
+        console.print(f"it went on from {result['start']['run']}", markup=False)
     metrics = {name: task["metric"] for name, task in result["tasks"].items()}
     rows = forgetting(read_lines(folder / "metrics.jsonl"), metrics)
     if rows:

@@ -15,8 +15,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
+from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.shapes import Hidden, Vectors
@@ -35,16 +36,22 @@ class _Attend(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float, firsts: bool
+        ctx: Any,
+        qkv: Projected,
+        layout: Layout,
+        masks: Sequence[Tensor | None],
+        factor: float,
+        firsts: bool,
+        *relative: Tensor,
     ) -> Mixed:
         ctx.layout, ctx.scale, ctx.factor, ctx.firsts = layout, qkv.shape[-1] ** -0.5, factor, firsts
         ctx.rows = len(qkv)
         out = _rows(qkv, qkv.shape[2:], layout, firsts)
         saved: list[Tensor | None] = []
-        for group, mask in zip(layout.groups, masks, strict=True):
+        for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
             parts = _by_head(qkv, group)
             q, k, v = parts[0, :, :1] if firsts else parts[0], parts[1], parts[2]
-            weights = _weights(q, k, group, ctx.scale)
+            weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
             mixed = torch.bmm(weights, v) if mask is None else torch.bmm(weights * mask, v).mul_(factor)
             _to_rows(mixed[None], out[:, None], group, firsts)
             saved += [parts, weights, mask]
@@ -56,7 +63,8 @@ class _Attend(torch.autograd.Function):
     def backward(ctx: Any, grad: Mixed) -> tuple[Tensor | None, ...]:
         to_qkv = _rows(grad, (3, *grad.shape[1:]), ctx.layout, rows=ctx.rows)
         saved = iter(ctx.saved_tensors)
-        for group in ctx.layout.groups:
+        to_relative: list[Tensor | None] = [None] * len(ctx.layout.relative)
+        for number, group in enumerate(ctx.layout.groups):
             parts, weights, mask = (next(saved) for _ in range(3))
             q, k, v = parts[0, :, :1] if ctx.firsts else parts[0], parts[1], parts[2]
             back = _by_head(grad[:, None], group, ctx.firsts, padding=0.0)[0]
@@ -65,13 +73,24 @@ class _Attend(torch.autograd.Function):
             else:
                 back *= ctx.factor
                 used, to_weights = weights * mask, torch.bmm(back, v.mT).mul_(mask)
-            to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype).mul_(ctx.scale)
+            to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+            if any(ctx.needs_input_grad[5:]):
+                to_relative[number] = _to_relative(to_scores, group)
+            to_scores.mul_(ctx.scale)
             to_parts = torch.zeros_like(parts) if ctx.firsts else torch.empty_like(parts)
             torch.bmm(to_scores, k, out=to_parts[0, :, :1] if ctx.firsts else to_parts[0])
             torch.bmm(to_scores.mT, q, out=to_parts[1])
             torch.bmm(used.mT, back, out=to_parts[2])
             _to_rows(to_parts, to_qkv, group)
-        return to_qkv, None, None, None, None
+        return to_qkv, None, None, None, None, *to_relative
+
+
+def _to_relative(to_scores: Tensor, group: Group) -> Tensor:
+    """The gradient of a group's scores as that of what was added for the distances, (heads, length, length)."""
+    exact = torch.promote_types(to_scores.dtype, torch.float32)
+    total = to_scores.unflatten(0, (group.count, -1)).sum(0, dtype=exact)
+    # Where only the first tokens ask, the other rows were not used.
+    return F.pad(total, (0, 0, 0, group.length - total.shape[1]))
 
 
 def _rows(like: Tensor, shape: Sequence[int], layout: Layout, firsts: bool = False, rows: int | None = None) -> Tensor:
@@ -84,9 +103,11 @@ def _rows(like: Tensor, shape: Sequence[int], layout: Layout, firsts: bool = Fal
     return made
 
 
-def _weights(q: Tensor, k: Tensor, group: Group, scale: float) -> Tensor:
+def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor | None = None) -> Tensor:
     """The softmax of the scores, (sequences * heads, queries, length)."""
     scores = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=scale)
+    if relative is not None:
+        scores.unflatten(0, (group.count, -1)).add_(relative[:, : scores.shape[1]].to(scores.dtype))
     if group.bias is not None:
         scores.unflatten(0, (group.count, -1)).add_(group.bias.to(scores.dtype))
     if scores.dtype == torch.bfloat16 and group.length <= LONG:
@@ -135,6 +156,27 @@ def _attend_long(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
     return out
 
 
+def _attend_plainly(
+    qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float, firsts: bool
+) -> Mixed:
+    """The same by operations that every device has, with the way back that torch makes."""
+    found = []
+    for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
+        q, k, v = _by_head(qkv, group)
+        scores = (q[:, :1] if firsts else q) @ k.mT * qkv.shape[-1] ** -0.5
+        scores = scores.float().unflatten(0, (group.count, -1))
+        if layout.relative:
+            scores = scores + layout.relative[number][:, : scores.shape[2]]
+        if group.bias is not None:
+            scores = scores + group.bias
+        weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
+        mixed = (weights if mask is None else weights * mask * factor) @ v
+        rows = mixed.unflatten(0, (group.count, -1)).transpose(1, 2).flatten(0, 1)
+        found.append(rows if firsts or group.back is None else rows.index_select(0, group.back))
+    padding = 0 if firsts else len(qkv) - sum(layout.tokens)
+    return torch.cat([*found, qkv.new_zeros(padding, *qkv.shape[2:])])
+
+
 def attend(
     qkv: Projected, layout: Layout, dropout: float = 0.0, firsts: bool = False, noise: Noise | None = None
 ) -> Mixed:
@@ -153,14 +195,17 @@ def attend(
     Source: Vaswani et al. 2017, equation 1.
     """
     longest = max(group.length for group in layout.groups)
-    if not torch.is_grad_enabled() and qkv.dtype == torch.float32 and longest > LONG and not dropout:
+    plain = not (torch.is_grad_enabled() or dropout or layout.relative)
+    if plain and qkv.dtype == torch.float32 and longest > LONG:
         return _attend_long(qkv, layout, firsts)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)
     factor = 1.0
     if dropout:
         noise = noise or Noise(layout, None, qkv.device)
         masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2], firsts)
-    return _Attend.apply(qkv, layout, masks, factor, firsts)  # type: ignore[no-any-return, no-untyped-call]
+    if qkv.device.type not in OWN_WAYS:
+        return _attend_plainly(qkv, layout, masks, factor, firsts)
+    return _Attend.apply(qkv, layout, masks, factor, firsts, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Attention(nn.Module):
@@ -171,7 +216,7 @@ class Attention(nn.Module):
     Source: Devlin et al. 2018, section 3; Vaswani et al. 2017, section 3.2.2.
     """
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width = config.hidden_size
         self.heads = config.num_attention_heads

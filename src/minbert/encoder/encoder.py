@@ -1,25 +1,59 @@
-"""What the rest of minbert needs of an encoder."""
+"""What every encoder does, and what the rest of minbert needs of it."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import nullcontext
+from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import nn
 
-from minbert.encoder.adapters import TaskAdapter
-from minbert.encoder.config import BertConfig
+from minbert.encoder.adapters import Beside, TaskAdapter
+from minbert.encoder.config import EncoderConfig
+from minbert.encoder.dropout import Noise
+from minbert.encoder.layer import Layer
+from minbert.encoder.layout import Layout, rounded
+from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
 
-class Encoder(nn.Module, ABC):
-    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence."""
+class Pooler(nn.Module):
+    """`tanh(W x + b)` over the first token's vector."""
 
-    config: BertConfig
-    pooler: nn.Module
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.dense = nn.Linear(width, width)
+
+    def forward(self, first: Vectors) -> Vectors:
+        """The pooled vectors."""
+        return torch.tanh(self.dense(first))
+
+
+class Encoder(nn.Module, ABC):
+    """Packed tokens to hidden vectors, and hidden vectors to one vector per sequence.
+
+    Embeddings, a stack of layers, and the pooler (used only where it is asked for).
+
+    Args:
+        config: the sizes.
+        embeddings: from a pack, a precision and noise to the vectors below the first layer.
+    """
+
+    names: ClassVar[Sequence[tuple[str, str]]]
+    """What the tensors are called here and in the folders of transformers."""
+
     precision: torch.dtype = torch.float32
     """In which `vectors` computes; weights, norms and sums stay float32."""
+
+    def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
+        super().__init__()
+        self.config = config
+        self.embeddings = embeddings
+        self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
+        self.pooler = Pooler(config.hidden_size)
 
     @property
     def width(self) -> int:
@@ -27,6 +61,9 @@ class Encoder(nn.Module, ABC):
         return self.config.hidden_size
 
     @abstractmethod
+    def layout(self, packed: Packed) -> Layout:
+        """How the pack stands for attention, and what is added to its scores."""
+
     def forward(
         self,
         packed: Packed,
@@ -35,11 +72,34 @@ class Encoder(nn.Module, ABC):
         seeds: Sequence[int] | None = None,
         adapters: Sequence[TaskAdapter | None] = (),
     ) -> Hidden | Vectors:
-        """The last layer's vector of every token of the pack, or of each sequence's first token only."""
+        """The last layer's vector of every token of the pack.
 
-    @abstractmethod
+        Args:
+            packed: the tokens.
+            precision: in which the layers compute; weights, norms and sums stay float32. None: in the weights' own, by
+                the products that lose least (of two ways in float32, the faster loses a third more).
+            firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
+            seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
+            adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
+        """
+        with nullcontext() if precision else plain_products():
+            layout = self.layout(packed)
+            noise = Noise(layout, seeds, packed.ids.device) if self.training else None
+            beside = Beside(adapters, layout)
+            hidden = self.embeddings(packed, precision, noise)
+            tokens = len(hidden)
+            if rounded(tokens) > tokens:
+                hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
+            *below, last = self.layers
+            for number, layer in enumerate(below):
+                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
+            chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
+            top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
+            return top if firsts else top[:tokens]
+
     def blocks(self) -> list[nn.Module]:
         """The parts from bottom to top: the embeddings, then one per layer."""
+        return [self.embeddings, *self.layers]
 
     def vectors(self, packed: Packed, how: Pooling) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given."""

@@ -2,15 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
 from minbert.encoder.bert import Bert, fresh
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
+from minbert.encoder.encoder import Encoder
+from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import Pooling
 from minbert.encoder.sources import WEIGHTS, Source
+from minbert.encoder.usage import LIMITS, MODULES, PROMPTS
 from minbert.encoder.weights import export, fill
 from minbert.errors import WeightsError
 from minbert.randomness import generator
@@ -18,14 +21,30 @@ from minbert.text.tokenizer import Tokenizer, load_tokenizer
 
 
 class Loaded(NamedTuple):
-    """An encoder with its tokenizer, and what there is to say of the load."""
+    """An encoder with its tokenizer, what there is to say of the load, and how its vectors are pooled."""
 
-    encoder: Bert
+    encoder: Encoder
     tokenizer: Tokenizer
     remarks: list[str]
+    pooling: Pooling
 
 
-def load_folder(source: Source, max_tokens: int | None = None, dropout: float | None = None, seed: int = 0) -> Loaded:
+def build(config: EncoderConfig) -> Encoder:
+    """The encoder of a config, with torch's usual first weights."""
+    if isinstance(config, MpnetConfig):
+        return Mpnet(config)
+    assert isinstance(config, BertConfig)
+    return Bert(config)
+
+
+def load_folder(
+    source: Source,
+    max_tokens: int | None = None,
+    dropout: float | None = None,
+    seed: int = 0,
+    pooling: Pooling | Literal["auto"] = "auto",
+    prompt: str = "auto",
+) -> Loaded:
     """Reads an encoder.
 
     Args:
@@ -33,77 +52,103 @@ def load_folder(source: Source, max_tokens: int | None = None, dropout: float | 
         max_tokens: the limit on a sequence, at most the config's; None: the config's.
         dropout: both dropouts, 0 to below 1; None: the config's.
         seed: for a pooler that the file lacks.
+        pooling: `auto`: the folder's own, `mean` where it says nothing.
+        prompt: what stands before every text; `auto`: the folder's own, if it has one.
 
     Raises:
-        WeightsError: a damaged file, tensors that do not fit, a limit over the config's.
+        WeightsError: a damaged file, tensors that do not fit, a limit over the config's, a pooling that is not known.
     """
     config = source.config if dropout is None else source.config.with_dropout(dropout)
-    tokenizer = tokenizer_of(source, max_tokens)
+    how = source.usage.pooling_or(pooling, source.name)
+    tokenizer = tokenizer_of(source, max_tokens, prompt)
     try:
         tensors = load_file(source.weights)
     except (SafetensorError, OSError) as fault:
         raise WeightsError(f"{source.weights}: expected safetensors, found what cannot be read ({fault})") from fault
-    bert = Bert(config)
-    fresh(bert.pooler, config.initializer_range, generator(seed, "pooler"))
-    remarks = fill(bert, tensors, str(source.weights))
-    return Loaded(bert.eval(), tokenizer, remarks)
+    encoder = build(config)
+    fresh(encoder.pooler, config.initializer_range, generator(seed, "pooler"))
+    remarks = fill(encoder, tensors, str(source.weights))
+    return Loaded(encoder.eval(), tokenizer, remarks, how)
 
 
-def tokenizer_of(source: Source, max_tokens: int | None = None) -> Tokenizer:
+def tokenizer_of(source: Source, max_tokens: int | None = None, prompt: str = "auto") -> Tokenizer:
     """The tokenizer alone; the weights are not read.
 
     Args:
         source: the encoder's files.
         max_tokens: the limit on a sequence, at most the config's; None: the config's.
+        prompt: what stands before every text; `auto`: the folder's own, if it has one.
 
     Raises:
-        WeightsError: a tokenizer that does not fit the encoder, a limit over the config's.
+        WeightsError: a tokenizer that does not fit the encoder, a limit over the config's, a prompt's mere name.
     """
-    limit, size = source.config.max_position_embeddings, source.config.vocab_size
+    limit, size = source.config.longest, source.config.vocab_size
     if max_tokens is not None and not 8 <= max_tokens <= limit:
         raise WeightsError(f"max_tokens: expected 8 to {limit} for {source.name}, found {max_tokens}")
+    if source.tokenizer.suffix != ".json" and not isinstance(source.config, BertConfig):
+        raise WeightsError(
+            f"{source.tokenizer}: expected tokenizer.json beside it: a vocabulary alone is read as BERT's"
+        )
     tokenizer = load_tokenizer(source.tokenizer, max_tokens or limit)
     last = max(tokenizer.backend.get_vocab().values(), default=0)
     if last >= size:
         raise WeightsError(f"{source.tokenizer}: expected ids below {size} by config.json, found {last}")
-    return tokenizer
+    tokenizer.prompts = dict(source.usage.prompts)
+    return tokenizer.with_prompt(source.usage.prompt if prompt == "auto" else prompt)
 
 
-def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConfig, pooling: Pooling) -> None:
+def save_folder(folder: Path, encoder: Encoder, tokenizer: Tokenizer, config: EncoderConfig, pooling: Pooling) -> None:
     """Writes an encoder's files into an existing folder.
 
-    `transformers.BertModel` and `sentence_transformers.SentenceTransformer` open the result; the latter pools as
-    `pooling` says (`pooler` has no counterpart there and is written as `mean`) and normalises, as `embed` does.
+    The class of transformers that the config names and `sentence_transformers.SentenceTransformer` open the result;
+    the latter puts the prompt before each text, pools as `pooling` says (`pooler` has no counterpart there and is
+    written as `mean`) and normalises, as `embed` does.
 
     Args:
         folder: where to.
-        bert: the encoder.
-        tokenizer: its tokenizer; its limit becomes the folder's.
+        encoder: the encoder.
+        tokenizer: its tokenizer; its limit and its prompt become the folder's.
         config: the sizes with the dropouts that the folder shall state.
         pooling: how embeddings are pooled.
     """
-    # transformers wants to know the kind of model, and that the file is torch's.
-    settings = {"architectures": ["BertModel"], "pad_token_id": 0, **config.model_dump()}
     # Written here and not by the library, whose error for a full disk is no OSError.
-    (folder / WEIGHTS).write_bytes(save(export(bert), metadata={"format": "pt"}))
+    (folder / WEIGHTS).write_bytes(save(export(encoder), metadata={"format": "pt"}))
     tokenizer.save(folder / "tokenizer.json")
-    reading = {
-        "model_max_length": tokenizer.max_tokens,
-        "tokenizer_class": "PreTrainedTokenizerFast",
-        # Without these names, transformers would leave out the segments of a pair.
-        "model_input_names": ["input_ids", "token_type_ids", "attention_mask"],
+    (folder / "2_Normalize").mkdir()
+    (folder / "1_Pooling").mkdir()
+    for name, content in {
+        **_read_by_transformers(tokenizer, config),
+        **_read_by_sentences(tokenizer, config, pooling),
+    }.items():
+        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+
+
+def _read_by_transformers(tokenizer: Tokenizer, config: EncoderConfig) -> dict[str, Any]:
+    """The small files that transformers reads, by name."""
+    vocabulary = tokenizer.backend.token_to_id
+    segments = ["token_type_ids"] if isinstance(config, BertConfig) else []
+    return {
+        # transformers wants to know the kind of model, and that the file is torch's.
+        "config.json": {"architectures": [config.architecture], **config.ids, **config.model_dump()},
+        "tokenizer_config.json": {
+            "model_max_length": tokenizer.max_tokens,
+            "tokenizer_class": "PreTrainedTokenizerFast",
+            # Without these names, transformers would leave out the segments of a pair.
+            "model_input_names": ["input_ids", *segments, "attention_mask"],
+            **{role: piece for role, piece in config.special.items() if vocabulary(piece) is not None},
+        },
     }
-    names = [
-        name for name in ("UNK", "SEP", "PAD", "CLS", "MASK") if tokenizer.backend.token_to_id(f"[{name}]") is not None
-    ]
-    special = {f"{name.lower()}_token": f"[{name}]" for name in names}
+
+
+def _read_by_sentences(tokenizer: Tokenizer, config: EncoderConfig, pooling: Pooling) -> dict[str, Any]:
+    """The small files that sentence-transformers reads, by name."""
     how = "cls" if pooling == "cls" else "mean"
     modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
-    files = {
-        "config.json": settings,
-        "tokenizer_config.json": {**reading, **special},
-        "sentence_bert_config.json": {"max_seq_length": tokenizer.max_tokens, "do_lower_case": False},
-        "modules.json": [
+    prompts, default = tokenizer.named_prompts()
+    said = {PROMPTS: {"prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine"}}
+    return {
+        LIMITS: {"max_seq_length": tokenizer.max_tokens, "do_lower_case": False},
+        MODULES: [
             {"idx": int(i), "name": i, "path": path, "type": f"sentence_transformers.models.{kind}"}
             for i, path, kind in modules
         ],
@@ -114,8 +159,5 @@ def save_folder(folder: Path, bert: Bert, tokenizer: Tokenizer, config: BertConf
             "pooling_mode_max_tokens": False,
             "pooling_mode_mean_sqrt_len_tokens": False,
         },
+        **(said if prompts else {}),
     }
-    (folder / "2_Normalize").mkdir()
-    (folder / "1_Pooling").mkdir()
-    for name, content in files.items():
-        (folder / name).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -8,16 +8,32 @@ from typing import Any
 
 import torch
 
+from minbert.errors import RunError
+
 PRECISIONS = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+OWN_WAYS = ("cpu", "cuda")
+"""Kinds of device on which own ways back were run; on others (`mps`) torch makes them, of plain operations."""
+
 GAIN = 1.2
 """bfloat16 is chosen where it makes a matrix product this many times faster."""
 
 
 def device_of(name: str) -> torch.device:
-    """The device that a name stands for; `auto` is a GPU if there is one, else the processor."""
+    """The device that a name stands for; `auto` is a GPU if there is one, else a Mac's, else the processor.
+
+    Raises:
+        RunError: no kind of device, or the machine is no Mac that has one.
+    """
+    mac = torch.backends.mps.is_available()
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
-    return torch.device(name)
+        name = "cuda" if torch.cuda.is_available() else "mps" if mac else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as fault:
+        raise RunError(f"device: expected auto, cpu, cuda or mps, found {name!r}") from fault
+    if device.type == "mps" and not mac:
+        raise RunError(f"device: expected one that this machine has, found {name!r}; say auto, or cpu")
+    return device
 
 
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
@@ -25,7 +41,7 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
 
     Args:
         name: `auto`, `float32` or `bfloat16`.
-        device: where it will run. A GPU that has bfloat16 is not timed.
+        device: where it will run. A GPU that has bfloat16 is not timed; a Mac's computes in float32 unless it is told.
     """
     if name != "auto":
         return PRECISIONS[name]

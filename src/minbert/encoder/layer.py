@@ -4,7 +4,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minbert.encoder.attention import Attention
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import Linear
@@ -18,7 +18,7 @@ class Layer(nn.Module):
     Source: Devlin et al. 2018, section 3 (post-norm, as in Vaswani et al. 2017, section 3.1).
     """
 
-    def __init__(self, config: BertConfig) -> None:
+    def __init__(self, config: EncoderConfig) -> None:
         super().__init__()
         width, eps, share = config.hidden_size, config.layer_norm_eps, config.hidden_dropout_prob
         self.attention = Attention(config)

@@ -62,11 +62,14 @@ class Layout:
         groups: in the order of the pack; none of them reaches over the end of a part.
         tokens: of each part.
         sequences: of each part.
+        relative: what is added to the scores of each group for how far query and key stand apart, (heads, length,
+            length), with a way back to a table; empty: nothing.
     """
 
     groups: tuple[Group, ...]
     tokens: tuple[int, ...]
     sequences: tuple[int, ...]
+    relative: tuple[Tensor, ...] = ()
 
 
 def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device: torch.device | str = "cpu") -> Layout:

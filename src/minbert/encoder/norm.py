@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from minbert.encoder.dropout import Noise
+from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import layout_of
 
 
@@ -74,5 +75,15 @@ class AddNorm(nn.LayerNorm):
             if self.training and self.share:
                 noise = noise or Noise(layout_of([1] * len(branch)), None, branch.device)
                 mask, factor = noise.of_rows(branch, self.share, firsts)
+            if branch.device.type not in OWN_WAYS:
+                return self._plainly(residual, branch if mask is None else branch * mask * factor)
             return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor)  # type: ignore[no-any-return, no-untyped-call]
+        if branch.device.type not in OWN_WAYS:
+            return self._plainly(residual, branch)
         return F.layer_norm(residual + branch, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def _plainly(self, residual: Tensor, branch: Tensor) -> Tensor:
+        """The same by operations that every device has, with the way back that torch makes."""
+        total = residual + branch
+        exact = total.to(self.weight.dtype)
+        return F.layer_norm(exact, self.normalized_shape, self.weight, self.bias, self.eps).to(total.dtype)

@@ -16,7 +16,8 @@ dense layer and tanh."""
 def mean(hidden: Hidden, packed: Packed) -> Vectors:
     """The mean of each sequence's tokens, special tokens included, in the order of the pack."""
     sizes = packed.offsets.diff()
-    owner = torch.repeat_interleave(torch.arange(len(sizes), device=sizes.device), sizes)
+    places = torch.arange(len(sizes), device=sizes.device)
+    owner = torch.repeat_interleave(places, sizes, output_size=len(hidden))
     total = torch.zeros(len(sizes), hidden.shape[1], dtype=torch.float32, device=hidden.device)
     return total.index_add(0, owner, hidden.float()) / sizes[:, None]
 

@@ -1,11 +1,11 @@
-"""BERT's tensors in the Hugging Face layout: one table of names, read in both directions."""
+"""An encoder's tensors in the Hugging Face layout: one table of names, read in both directions."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from torch import Tensor
 
-from minbert.encoder.bert import Bert
+from minbert.encoder.encoder import Encoder
 from minbert.errors import WeightsError
 
 NAMES = (
@@ -23,22 +23,24 @@ NAMES = (
     ("layers.{}.norm.", "encoder.layer.{}.output.LayerNorm."),
     ("pooler.dense.", "pooler.dense."),
 )
-"""Ours, theirs; `{}` is the number of the layer."""
+"""BERT's: ours, theirs; `{}` is the number of the layer."""
 
-EXTRAS = re.compile(r"(^|\.)position_ids$|^cls\.|^classifier\.|^dropout\.")
-"""Tensors of heads and buffers that BERT files carry and an encoder has no use for: named, not errors."""
+Names = Sequence[tuple[str, str]]
+
+EXTRAS = re.compile(r"(^|\.)position_ids$|^cls\.|^lm_head\.|^classifier\.|^dropout\.")
+"""Tensors of heads and buffers that files carry and an encoder has no use for: named, not errors."""
 
 
-def theirs(name: str) -> str:
+def theirs(name: str, names: Names = NAMES) -> str:
     """Our name of a tensor in their words."""
-    return _rename(name, [(ours, other) for ours, other in NAMES])
+    return _rename(name, list(names))
 
 
-def ours(name: str) -> str:
+def ours(name: str, names: Names = NAMES) -> str:
     """Their name of a tensor in our words; old names (`gamma`, `beta`, a `bert.` prefix) are understood."""
-    name = name.removeprefix("bert.")
+    name = name.removeprefix("bert.").removeprefix("mpnet.")
     name = re.sub(r"\.gamma$", ".weight", re.sub(r"\.beta$", ".bias", name))
-    return _rename(name, [(other, mine) for mine, other in NAMES])
+    return _rename(name, [(other, mine) for mine, other in names])
 
 
 def _rename(name: str, table: list[tuple[str, str]]) -> str:
@@ -51,7 +53,7 @@ def _rename(name: str, table: list[tuple[str, str]]) -> str:
 
 
 def parts(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A BERT's tensors as views, by our names, the fused projection of attention cut into query, key and value."""
+    """An encoder's tensors as views, by our names, the fused projection of attention cut into query, key and value."""
     found = {}
     for name, tensor in tensors.items():
         if ".attention.projection." in name:
@@ -62,11 +64,11 @@ def parts(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return found
 
 
-def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
-    """Copies tensors of a file into a BERT.
+def fill(encoder: Encoder, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
+    """Copies tensors of a file into an encoder.
 
     Args:
-        bert: built from the config of the same folder.
+        encoder: built from the config of the same folder.
         tensors: by their names.
         origin: what to call the file in an error.
 
@@ -76,23 +78,25 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
     Raises:
         WeightsError: every missing, unexpected or wrongly shaped tensor, at once.
     """
-    given = {ours(name): (name, tensor) for name, tensor in tensors.items()}
-    wanted = parts(bert.state_dict())
+    names = encoder.names
+    given = {ours(name, names): (name, tensor) for name, tensor in tensors.items()}
+    wanted = parts(encoder.state_dict())
     extras = sorted(name for key, (name, _) in given.items() if key not in wanted and EXTRAS.search(key))
     no_pooler = not any(key.startswith("pooler.") for key in given)
     faults = []
     for key, target in wanted.items():
         if key not in given:
             if not (no_pooler and key.startswith("pooler.")):
-                faults.append(f"{origin}: expected {theirs(key)} {list(target.shape)}, found no such tensor")
+                faults.append(f"{origin}: expected {theirs(key, names)} {list(target.shape)}, found no such tensor")
         elif given[key][1].shape != target.shape:
             name, tensor = given[key]
             faults.append(f"{origin}: expected {name} {list(target.shape)} by config.json, found {list(tensor.shape)}")
         elif not given[key][1].is_floating_point():
             faults.append(f"{origin}: expected {given[key][0]} of a float type, found {given[key][1].dtype}")
     for name in sorted(tensors.keys() - {name for name, _ in given.values()}):
-        faults.append(f"{origin}: expected {theirs(ours(name))} once, found {name} and {given[ours(name)][0]}")
-    known = {*wanted, *(ours(name) for name in extras)}
+        mine = ours(name, names)
+        faults.append(f"{origin}: expected {theirs(mine, names)} once, found {name} and {given[mine][0]}")
+    known = {*wanted, *(ours(name, names) for name in extras)}
     faults += [f"{origin}: unexpected tensor {name}" for key, (name, _) in sorted(given.items()) if key not in known]
     if faults:
         raise WeightsError([*faults, "the weights do not fit config.json: use the files of one and the same model"])
@@ -105,6 +109,7 @@ def fill(bert: Bert, tensors: Mapping[str, Tensor], origin: str) -> list[str]:
     return remarks
 
 
-def export(bert: Bert) -> dict[str, Tensor]:
-    """The tensors under the names that `transformers.BertModel` expects."""
-    return {theirs(name): tensor.detach().to("cpu").contiguous() for name, tensor in parts(bert.state_dict()).items()}
+def export(encoder: Encoder) -> dict[str, Tensor]:
+    """The tensors under the names that the class of transformers expects."""
+    found = parts(encoder.state_dict())
+    return {theirs(name, encoder.names): tensor.detach().to("cpu").contiguous() for name, tensor in found.items()}

@@ -8,6 +8,7 @@ from minbert.encoder import resolve
 from minbert.errors import DataError, InputError
 from minbert.recipe import Recipe
 from minbert.training.setup import finder
+from minbert.training.teachers import find_teachers
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,19 @@ class Given:
         data: where the recipes' files are; None: their own folder, then MINBERT_DATA.
         device: `auto`, `cpu`, `cuda`, ...
         skip_bad: where rejected rows are written; None: a bad row is an error.
+        start: a run to go on from, by which the recipes are continued; None: none.
+        tensorboard: whether each run writes its course for TensorBoard.
     """
 
     data: Path | None = None
     device: str = "auto"
     skip_bad: Path | None = None
+    start: Path | None = None
+    tensorboard: bool = False
 
 
 def check_inputs(recipes: Iterable[Recipe], given: Given) -> None:
-    """Looks for the files and encoders that some recipes name.
+    """Looks for the files, encoders and teachers that some recipes name.
 
     Args:
         recipes: of the arms.
@@ -49,6 +54,11 @@ def check_inputs(recipes: Iterable[Recipe], given: Given) -> None:
     for source, digest, folder in {(r.encoder.source, r.encoder.digest, r.folder) for r in recipes}:
         try:
             resolve(source, digest, folder)
+        except InputError as fault:
+            faults.update(dict.fromkeys(fault.faults))
+    for recipe in recipes:
+        try:
+            find_teachers(recipe, recipe.tasks)
         except InputError as fault:
             faults.update(dict.fromkeys(fault.faults))
     if faults:

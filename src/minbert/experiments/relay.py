@@ -36,6 +36,12 @@ class Relay(Listener):
     def say(self, line: str) -> None:
         self.listener.say(line)
 
+    def resumed(self, number: int) -> None:
+        self.listener.resumed(number)
+
+    def stepped(self, number: int, losses: list[tuple[str, float]], rate: float) -> None:
+        self.listener.stepped(number, losses, rate)
+
     def scored(self, line: dict[str, Any]) -> None:
         self.listener.scored(line)
         self.on_scored(line)

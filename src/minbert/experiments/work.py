@@ -118,6 +118,7 @@ def run_one(job: Job, claim: Claim, listen: Listen, given: Given, alike: Path | 
                 listener=Relay(listener, on_advance=lambda: _guard(claim)),
                 skip_bad=given.skip_bad,
                 floors_of=alike,
+                start=given.start,
             )
     except (Interrupted, StorageError):
         raise

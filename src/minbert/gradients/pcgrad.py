@@ -1,5 +1,6 @@
 """Gradient surgery: a gradient that conflicts with another loses the part that does."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -20,12 +21,14 @@ class PCGrad(Merge):
 
     kind: Literal["pcgrad"] = "pcgrad"
 
-    def __call__(self, gram: Gram, state: dict[str, Any], rng: torch.Generator) -> tuple[Weights, dict[str, Any]]:
+    def __call__(
+        self, gram: Gram, state: dict[str, Any], rng: torch.Generator, tasks: Sequence[int]
+    ) -> tuple[Weights, dict[str, Any]]:
         """The sum of the projected coefficients."""
-        tasks = len(gram)
-        coefficients = torch.eye(tasks, dtype=gram.dtype)
-        for i in range(tasks):
-            for j in torch.randperm(tasks, generator=rng).tolist():
+        count = len(gram)
+        coefficients = torch.eye(count, dtype=gram.dtype)
+        for i in range(count):
+            for j in torch.randperm(count, generator=rng).tolist():
                 dot = coefficients[i] @ gram[:, j]
                 if j != i and dot < 0:
                     coefficients[i, j] -= dot / gram[j, j]

@@ -74,7 +74,7 @@ def dot(left: Row, right: Row) -> Tensor:
     for a, b in pairs:
         if a.is_sparse and b.is_sparse:
             a, b = _common(a, b)
-        total += torch.dot(a.flatten(), b.flatten()).double().cpu()
+        total += torch.dot(a.flatten(), b.flatten()).cpu().double()
     return total
 
 

@@ -1,5 +1,6 @@
 """The plain sum."""
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -14,6 +15,8 @@ class Sum(Merge):
     plain = True
     kind: Literal["sum"] = "sum"
 
-    def __call__(self, gram: Gram, state: dict[str, Any], rng: torch.Generator) -> tuple[Weights, dict[str, Any]]:
+    def __call__(
+        self, gram: Gram, state: dict[str, Any], rng: torch.Generator, tasks: Sequence[int]
+    ) -> tuple[Weights, dict[str, Any]]:
         """Ones."""
         return torch.ones(len(gram)), state

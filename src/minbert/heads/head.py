@@ -14,7 +14,7 @@ from minbert.values import Value
 
 
 class HeadModule(nn.Module):
-    """A head with weights: called with one vector per row, or with two."""
+    """A head with weights: called with one vector per row, with two or with three."""
 
     def forward(self, *vectors: RowVectors) -> Outputs:
         """The outputs of the rows."""
@@ -30,7 +30,7 @@ class Head(Value):
     """
 
     reads: ClassVar[int]
-    """How many vectors a row gives: 1 (a pair is one joined sequence) or 2 (each text of a pair on its own)."""
+    """How many vectors a row gives: 1 (a pair is one joined sequence), 2 (each text of a pair on its own), 3 (both)."""
 
     kind: str
     dropout: float = Field(default=0.1, ge=0, lt=1)

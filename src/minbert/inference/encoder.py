@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from minbert.encoder import Bert, Pooling, choose_precision, device_of, load_folder, resolve
+from minbert.encoder import Encoder, Pooling, choose_precision, device_of, load_folder, resolve
 from minbert.inference.forward import Advance, embed_rows, silent
 from minbert.text.batches import texts_of
 from minbert.text.packed import pack
@@ -26,28 +26,36 @@ class SentenceEncoder:
     Args:
         encoder: the encoder.
         tokenizer: its tokenizer.
+        pooling: of `embed`, where it is not told otherwise.
+        normalize: the same.
     """
 
-    def __init__(self, encoder: Bert, tokenizer: Tokenizer) -> None:
+    def __init__(
+        self, encoder: Encoder, tokenizer: Tokenizer, pooling: Pooling = "mean", normalize: bool = True
+    ) -> None:
         self.encoder = encoder.eval()
         self.tokenizer = tokenizer
+        self.pooling: Pooling = pooling
+        self.normalize = normalize
 
     def embed(
         self,
         texts: Sequence[str],
-        pooling: Pooling = "mean",
-        normalize: bool = True,
+        pooling: Pooling | None = None,
+        normalize: bool | None = None,
         precision: Precision = "auto",
         advance: Advance = silent,
+        prompt: str | None = None,
     ) -> Array:
         """One vector per text; equal texts are computed once.
 
         Args:
             texts: any number; a text over the limit is cut.
-            pooling: `mean`, `cls` or `pooler`.
-            normalize: to length 1, so that a dot product is a cosine.
+            pooling: `mean`, `cls` or `pooler`; None: the encoder's own.
+            normalize: to length 1, so that a dot product is a cosine; None: as the encoder's folder says, else yes.
             precision: `auto`, `float32` or `bfloat16`, for the matrix products.
             advance: hears the number of tokens done.
+            prompt: stands before each text, empty: none; None: the encoder's own.
 
         Returns:
             float32, (texts, width).
@@ -55,13 +63,14 @@ class SentenceEncoder:
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return np.empty((0, self.encoder.width), dtype=np.float32)
+        tokenizer = self.tokenizer if prompt is None else self.tokenizer.with_prompt(prompt)
         before = self.encoder.precision
         self.encoder.precision = choose_precision(precision, next(self.encoder.parameters()).device)
         try:
-            vectors = embed_rows(self.encoder, texts_of([distinct], self.tokenizer), pooling, advance)
+            vectors = embed_rows(self.encoder, texts_of([distinct], tokenizer), pooling or self.pooling, advance)
         finally:
             self.encoder.precision = before
-        if normalize:
+        if self.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
         place = {text: i for i, text in enumerate(distinct)}
         result: Array = vectors.numpy()[[place[text] for text in texts]]
@@ -96,16 +105,27 @@ class SentenceEncoder:
         return self.tokenizer.sequence(*(table[i] for i in range(len(parts))))
 
 
-def load_encoder(source: str | Path, max_tokens: int | None = None, device: str = "auto") -> SentenceEncoder:
+def load_encoder(
+    source: str | Path,
+    max_tokens: int | None = None,
+    device: str = "auto",
+    pooling: Pooling | Literal["auto"] = "auto",
+    prompt: str = "auto",
+) -> SentenceEncoder:
     """Opens an encoder.
 
     Args:
-        source: a known name (`minilm`, `tiny`), a folder, a run, or `owner/name@revision` on the hub.
-        max_tokens: the limit on a sequence; None: the config's.
-        device: `auto`, `cpu`, `cuda`, ...
+        source: a known name (`minilm`, `mpnet`, `tiny`), a folder, a run, or `owner/name@revision` on the hub.
+        max_tokens: the limit on a sequence; None: that of its sentence-transformers files, else the config's.
+        device: `auto`, `cpu`, `cuda`, `mps`, ...
+        pooling: of `embed`; `auto`: as its sentence-transformers files say, else `mean`.
+        prompt: what stands before every text; `auto`: as they say, else nothing.
 
     Raises:
-        WeightsError: not found, damaged, or tensors that do not fit.
+        WeightsError: not found, damaged, tensors that do not fit, or a pooling that minbert does not know.
     """
-    loaded = load_folder(resolve(str(source)), max_tokens)
-    return SentenceEncoder(loaded.encoder.to(device_of(device)), loaded.tokenizer)
+    found = resolve(str(source))
+    limit = min(found.usage.max_tokens or found.config.longest, found.config.longest)
+    loaded = load_folder(found, limit if max_tokens is None else max_tokens, pooling=pooling, prompt=prompt)
+    place, normalize = device_of(device), found.usage.normalize
+    return SentenceEncoder(loaded.encoder.to(place), loaded.tokenizer, loaded.pooling, normalize)

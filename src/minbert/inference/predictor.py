@@ -67,7 +67,7 @@ class Predictor:
     @property
     def encoder(self) -> SentenceEncoder:
         """The encoder alone, with its tokenizer."""
-        return SentenceEncoder(self.model.encoder, self.model.tokenizer)
+        return SentenceEncoder(self.model.encoder, self.model.tokenizer, self.model.embedding_pooling)
 
     def task(self, name: str) -> Task:
         """A task by its name.
@@ -102,9 +102,11 @@ class Predictor:
         columns = list(zip(*rows, strict=True))
         return read_scores(spec, score_rows(self.model, task, texts_of(columns, self.model.tokenizer), advance))
 
-    def embed(self, texts: Sequence[str], normalize: bool = True, precision: Precision = "auto") -> Array:
+    def embed(
+        self, texts: Sequence[str], normalize: bool = True, precision: Precision = "auto", prompt: str | None = None
+    ) -> Array:
         """One vector per text, pooled as the heads' vectors are; float32, (texts, width)."""
-        return self.encoder.embed(texts, self.model.embedding_pooling, normalize, precision)
+        return self.encoder.embed(texts, self.model.embedding_pooling, normalize, precision, prompt=prompt)
 
 
 def read_scores(task: Task, scores: Tensor) -> Prediction:
@@ -127,21 +129,29 @@ def load(run: str | Path, device: str = "auto", precision: Precision = "auto") -
 
     Args:
         run: the run folder, or `.../best`, `.../last`.
-        device: `auto`, `cpu`, `cuda`, ...
+        device: `auto`, `cpu`, `cuda`, `mps`, ...
         precision: of the matrix products.
 
     Raises:
         RunError: no such folder, no checkpoint in it yet, or a damaged one.
     """
-    folder = Path(run)
+    return Predictor(load_model(checkpoint_of(Path(run))).to(device_of(device)), precision)
+
+
+def checkpoint_of(folder: Path) -> Path:
+    """The best checkpoint of a run, or the folder itself if it is a checkpoint.
+
+    Raises:
+        RunError: no such folder, or no checkpoint in it yet.
+    """
     best = folder / "best"
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a run, found no such folder; `minbert train` makes one")
     # `.best.old` is what a kill between two renames leaves: valid_folder knows of it.
     if best.exists() or (folder / ".best.old").exists():
-        folder = best
-    elif not (folder / "model.json").exists():
+        return best
+    if not (folder / "model.json").exists():
         raise RunError(
             f"{folder}: expected a checkpoint, found none yet; finish the run with `minbert train ... --resume`"
         )
-    return Predictor(load_model(folder).to(device_of(device)), precision)
+    return folder

@@ -22,12 +22,18 @@ class Targets:
         low: the lowest rating; 0 for yes/no.
         high: the highest rating; 1 for yes/no.
         hashes: a number per text, (rows, texts): equal texts have equal numbers.
+        teacher: the scores of the task's teacher, (rows, outputs), where a loss asks for them.
+        teacher_vectors: its embeddings of each column of texts, (rows, its width), where a loss asks for them.
+        progress: the share of the stage's steps that are done, 0 to below 1.
     """
 
     labels: Tensor
     low: float
     high: float
     hashes: Tensor
+    teacher: Tensor | None = None
+    teacher_vectors: tuple[Tensor, ...] = ()
+    progress: float = 0.0
 
     @property
     def scaled(self) -> Tensor:
@@ -48,12 +54,19 @@ class Loss(Value):
     reads: ClassVar[Literal["scores", "vectors"]] = "scores"
     """`vectors`: it wants both texts of a pair apart, as the head projected them (else as they are pooled)."""
 
+    asks: ClassVar[Literal["nothing", "scores", "vectors"]] = "nothing"
+    """What it wants of the task's teacher; see `Targets`."""
+
     kind: str
     weight: float = Field(default=1.0, gt=0)
 
     @abstractmethod
     def __call__(self, outputs: Outputs, targets: Targets) -> Scalar:
-        """The loss of a batch: a mean over its rows."""
+        """The loss of a batch: a mean over its rows, or one number for all of them where it couples them."""
+
+    def learned(self, train: Targets) -> "Loss":
+        """The loss with what it has to learn from the labels of train filled in."""
+        return self
 
     def usable(self, targets: Targets) -> Tensor:
         """Which rows it can learn from, (rows,): all, unless a loss says otherwise."""

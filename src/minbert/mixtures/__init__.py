@@ -2,12 +2,31 @@
 
 from typing import Annotated
 
-from minbert.mixtures.mixture import Mixture
+from minbert.mixtures.annealed import Annealed
+from minbert.mixtures.fixed import Fixed
+from minbert.mixtures.mixture import Ahead, Mixture
+from minbert.mixtures.progress import Progress
 from minbert.mixtures.proportional import Proportional
 from minbert.mixtures.round_robin import RoundRobin
 from minbert.mixtures.sequential import Sequential
+from minbert.mixtures.square_root import SquareRoot
+from minbert.mixtures.temperature import Temperature
 from minbert.values import Family
 
-AnyMixture = Annotated[Mixture, Family(Sequential, RoundRobin, Proportional)]
+AnyMixture = Annotated[
+    Mixture, Family(Sequential, RoundRobin, Proportional, SquareRoot, Temperature, Annealed, Fixed, Progress)
+]
 
-__all__ = ["AnyMixture", "Mixture", "Proportional", "RoundRobin", "Sequential"]
+__all__ = [
+    "Ahead",
+    "Annealed",
+    "AnyMixture",
+    "Fixed",
+    "Mixture",
+    "Progress",
+    "Proportional",
+    "RoundRobin",
+    "Sequential",
+    "SquareRoot",
+    "Temperature",
+]

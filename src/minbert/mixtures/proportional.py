@@ -1,11 +1,11 @@
 """All batches of the epoch, shuffled."""
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from minbert.mixtures.mixture import Mixture
+from minbert.mixtures.mixture import Ahead, Mixture, by_batches
 
 
 class Proportional(Mixture):
@@ -13,8 +13,12 @@ class Proportional(Mixture):
 
     kind: Literal["proportional"] = "proportional"
 
-    def __call__(self, batches: Sequence[int], rng: torch.Generator) -> list[int]:
+    def frequencies(self, ahead: Ahead, state: dict[str, Any]) -> Tensor:
+        """As many as each task has batches."""
+        return by_batches(ahead)
+
+    def __call__(self, ahead: Ahead, state: dict[str, Any], rng: torch.Generator) -> list[int]:
         """The order of one epoch."""
-        tasks = torch.repeat_interleave(torch.arange(len(batches)), torch.tensor(batches))
+        tasks = torch.repeat_interleave(torch.arange(len(ahead.batches)), torch.tensor(ahead.batches))
         order: list[int] = tasks[torch.randperm(len(tasks), generator=rng)].tolist()
         return order

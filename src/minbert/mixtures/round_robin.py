@@ -1,11 +1,11 @@
 """One batch of each task in turn."""
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from minbert.mixtures.mixture import Mixture
+from minbert.mixtures.mixture import Ahead, Mixture, by_batches
 
 
 class RoundRobin(Mixture):
@@ -13,6 +13,11 @@ class RoundRobin(Mixture):
 
     kind: Literal["round_robin"] = "round_robin"
 
-    def __call__(self, batches: Sequence[int], rng: torch.Generator) -> list[int]:
+    def frequencies(self, ahead: Ahead, state: dict[str, Any]) -> Tensor:
+        """As many as each task has batches."""
+        return by_batches(ahead)
+
+    def __call__(self, ahead: Ahead, state: dict[str, Any], rng: torch.Generator) -> list[int]:
         """The order of one epoch."""
-        return [task for turn in range(max(batches)) for task, count in enumerate(batches) if turn < count]
+        turns = range(max(ahead.batches))
+        return [task for turn in turns for task, count in enumerate(ahead.batches) if turn < count]

@@ -1,11 +1,11 @@
 """All batches of the first task, then all of the second, and so on."""
 
-from collections.abc import Sequence
-from typing import Literal
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
-from minbert.mixtures.mixture import Mixture
+from minbert.mixtures.mixture import Ahead, Mixture, by_batches
 
 
 class Sequential(Mixture):
@@ -17,6 +17,10 @@ class Sequential(Mixture):
     phased = True
     kind: Literal["sequential"] = "sequential"
 
-    def __call__(self, batches: Sequence[int], rng: torch.Generator) -> list[int]:
+    def frequencies(self, ahead: Ahead, state: dict[str, Any]) -> Tensor:
+        """As many as each task has batches."""
+        return by_batches(ahead)
+
+    def __call__(self, ahead: Ahead, state: dict[str, Any], rng: torch.Generator) -> list[int]:
         """The order of one epoch."""
-        return [task for task, count in enumerate(batches) for _ in range(count)]
+        return [task for task, count in enumerate(ahead.batches) for _ in range(count)]

@@ -1,7 +1,7 @@
 """AdamW in its "efficient version", block by block."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import torch
@@ -22,7 +22,7 @@ class AdamW(torch.optim.Optimizer):
     m = b1 m + (1 - b1) g
     v = b2 v + (1 - b2) g^2
     w -= lr sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + eps)
-    w -= lr weight_decay w                                      (after, with the plain rate)
+    w -= lr weight_decay (w - start)                            (after, with the plain rate; start is 0 unless given)
     ```
 
     A parameter without a gradient does not move, and its t stands still.
@@ -33,8 +33,10 @@ class AdamW(torch.optim.Optimizer):
         betas: b1 and b2, each in [0, 1).
         eps: added to the uncorrected root, 0 or more.
         weight_decay: 0 or more.
+        starts: where parameters decay to; those that it does not name decay to 0.
 
-    Source: Kingma & Ba 2014, end of section 2; Loshchilov & Hutter 2017, algorithm 2.
+    Source: Kingma & Ba 2014, end of section 2; Loshchilov & Hutter 2017, algorithm 2; decay towards a start: Xuhong et
+    al. 2018, equation 2 (L2-SP), here decoupled.
     Deviates: torch.optim.AdamW has eps on the corrected root and multiplies by a rounded decay.
     """
 
@@ -45,10 +47,12 @@ class AdamW(torch.optim.Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-6,
         weight_decay: float = 0.0,
+        starts: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
         if not (lr > 0 and all(0 <= b < 1 for b in betas) and eps >= 0 and weight_decay >= 0):
             raise ValueError(f"AdamW: out of range: {lr=}, {betas=}, {eps=}, {weight_decay=}")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
+        self.starts = starts or {}
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
@@ -77,7 +81,7 @@ class AdamW(torch.optim.Optimizer):
         # One piece of memory for all roots: fresh pages would cost as much as the roots.
         scratch = parameters[0].new_empty(BLOCK)
         for parameter in parameters:
-            state = self.state[parameter]
+            state, start = self.state[parameter], self.starts.get(parameter)
             for w, m, v, gradient in _blocks(parameter, state["m"], state["v"]):
                 m.mul_(first)
                 v.mul_(second)
@@ -90,9 +94,11 @@ class AdamW(torch.optim.Optimizer):
                     v.addcmul_(gradient, gradient, value=1 - second)
                 root = torch.sqrt(v, out=scratch[: v.numel()].view_as(v)) if v.numel() <= BLOCK else v.sqrt()
                 w.addcdiv_(m, root.add_(group["eps"]), value=-rate)
-                if decay:
+                if decay and start is None:
                     # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
                     w.add_(w, alpha=-decay)
+            if decay and start is not None:
+                parameter.lerp_(start, decay)
         for parameter in parameters:
             self.state[parameter]["step"] = age + 1
 

@@ -27,8 +27,10 @@ def _path(location: tuple[int | str, ...], table: Table) -> str:
     """Pydantic's location as a dotted path: the tags of unions are left out."""
     parts: list[str] = []
     value: Any = table
-    for step in location:
-        if isinstance(value, dict) and step in value:
+    for place, step in enumerate(location, 1):
+        # A kind may have a key of its own name.
+        tag = isinstance(value, dict) and step == value.get("kind") and place < len(location)
+        if isinstance(value, dict) and step in value and not tag:
             value = value[step]
             parts.append(str(step))
         elif isinstance(step, int):

@@ -3,13 +3,13 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from minbert.recipe.schema import Recipe
+from minbert.recipe.schema import Complete, Recipe
 from minbert.recipe.toml import Layer, Table
 
 
-def load_recipe(name: str | Path, sets: Sequence[str] = ()) -> Recipe:
+def load_recipe(name: str | Path, sets: Sequence[str] = (), complete: Complete | None = None) -> Recipe:
     """`Recipe.load`."""
-    return Recipe.load(name, sets)
+    return Recipe.load(name, sets, complete)
 
 
 def check_recipe(table: Table, folder: Path, layers: Sequence[Layer] = ()) -> Recipe:

@@ -5,10 +5,11 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from minbert.gradients import AnyMerge, Sum
+from minbert.gradients import AnyMerge, AnyWeighting, Equal, Sum
 from minbert.losses import AnyLoss, Loss
 from minbert.mixtures import AnyMixture, Proportional
-from minbert.optimizer import AdamWSpec, AnyOptimizer, AnySchedule, Linear
+from minbert.optimizer import AdamWSpec, AnyAverage, AnyOptimizer, AnySchedule, Linear
+from minbert.regularizers import AnyRegularizer, Regularizer
 from minbert.tasks import Task
 from minbert.values import Value, listed
 
@@ -27,6 +28,7 @@ def _part(name: str) -> str:
 
 Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
 Losses = Annotated[tuple[AnyLoss, ...], BeforeValidator(listed), Field(min_length=1)]
+Regularizers = Annotated[tuple[AnyRegularizer, ...], BeforeValidator(listed)]
 Update = Annotated[tuple[Annotated[str, AfterValidator(_part)], ...], BeforeValidator(listed), Field(min_length=1)]
 
 
@@ -46,9 +48,16 @@ class Stage(Value):
         unfreeze: over this share of the steps the layers join the top one, from top to bottom; 0: all move at once.
         weight: factor on a task's loss, before the merge.
         losses: one or several by task; they are summed. A task not named has the usual loss of its kind.
-        mixture: which task comes next.
+        mixture: how often each task comes, and in which order; an epoch's number of batches is the same with all.
+        teachers: by task, what its losses `distill` and `distill_vectors` learn from: a run or a checkpoint, relative
+            to the recipe; for `distill_vectors` also an encoder.
         batches_per_step: batches whose gradients make one step.
+        weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
+        regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
+            on those that it names.
+        average: of the weights over the steps, which is scored and kept in place of the weights; None: there is none.
+            The next stage goes on from the plain weights.
         update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
@@ -67,9 +76,13 @@ class Stage(Value):
     unfreeze: Annotated[float, Field(ge=0, le=1)] = 0.0
     weight: Rate | dict[str, Rate] = 1.0
     losses: dict[str, Losses] = Field(default={})
+    teachers: dict[str, str] = Field(default={})
     mixture: AnyMixture = Proportional()
     batches_per_step: Count = 1
+    weighting: AnyWeighting = Equal()
     merge: AnyMerge = Sum()
+    regularizers: Regularizers = ()
+    average: AnyAverage | None = None
     update: Update = ("encoder", "adapters", "heads")
     schedule: AnySchedule = Linear()
     optimizer: AnyOptimizer = AdamWSpec()
@@ -93,14 +106,19 @@ class Stage(Value):
     def faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
         """What does not fit the tasks: (key, expected, found, remedy)."""
         found = [("tasks", _unknown(name, tasks)) for name in self.tasks if name not in tasks]
-        for key in ("samples", "batch", "head_lr", "weight", "losses"):
+        for key in ("samples", "batch", "head_lr", "weight", "losses", "teachers"):
             value = getattr(self, key)
             if isinstance(value, dict):
                 found += [(f"{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
+        for key, value in self.mixture:
+            if isinstance(value, dict):
+                found += [(f"mixture.{key}.{name}", _unknown(name, tasks)) for name in value if name not in tasks]
         for name, losses in self.losses.items():
             found += [
                 (f"losses.{name}", fault) for loss in losses if name in tasks for fault in _misfits(loss, tasks[name])
             ]
+        found += self._teacherless(tasks)
+        found += self._regularizer_faults(tasks)
         if not any(part.startswith("encoder") for part in self.update):
             still = f"expected 'encoder' in update, found {list(self.update)}: no layer moves; add it"
             found += [
@@ -111,12 +129,58 @@ class Stage(Value):
         alone = f"found {reason}: with one task in a step"
         remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
         several = len(self.trained(tasks)) > 1
-        if not self.merge.plain and several and reason:
-            expected = f"expected steps with several tasks for {self.merge.kind!r}"
-            found.append(("merge", f"{expected}, {alone} it changes nothing; {remedy}"))
+        for key, method, together in (
+            ("weighting", self.weighting, self.weighting.apart),
+            ("merge", self.merge, not self.merge.plain),
+        ):
+            if together and several and reason:
+                expected = f"expected steps with several tasks for {method.kind!r}"
+                found.append((key, f"{expected}, {alone} it changes nothing; {remedy}"))
+        found += [("weighting", fault) for fault in self.weighting.faults(self.epochs, set(self.update) != {"heads"})]
         if self.conflicts_every and several and reason:
             found.append(("conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"))
         return found
+
+    def _teacherless(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """Losses without the teacher that they ask for, and teachers that nobody asks."""
+        found = []
+        for name in self.trained(tasks):
+            asking = [loss.kind for loss in self.losses_of(name, tasks[name]) if loss.asks != "nothing"]
+            if asking and name not in self.teachers:
+                said = f"expected a teacher for {asking[0]!r}, found none; name a run with teachers.{name}"
+                found.append((f"losses.{name}", said))
+        for name in self.teachers:
+            if name in tasks and all(loss.asks == "nothing" for loss in self.losses_of(name, tasks[name])):
+                remedy = f"add 'distill' to losses.{name}"
+                found.append((f"teachers.{name}", f"expected a loss that learns from it, found none; {remedy}"))
+        return found
+
+    def _regularizer_faults(self, tasks: dict[str, Task]) -> list[tuple[str, str]]:
+        """What does not fit the regularizers."""
+        found = []
+        trained = self.trained(tasks)
+        for regularizer in self.regularizers:
+            found += [
+                ("regularizers", f"{regularizer.kind!r}: {fault}")
+                for name in regularizer.tasks
+                for fault in _unregularized(regularizer, name, tasks, trained)
+            ]
+        if self.regularizers and all(part == "heads" for part in self.update):
+            kinds = ", ".join(repr(regularizer.kind) for regularizer in self.regularizers)
+            expected = (
+                f"expected an encoder that moves for {kinds}, found update = ['heads'], with which it runs only once"
+            )
+            found.append(("regularizers", f"{expected}; add 'encoder' to update, or leave them out"))
+        return found
+
+
+def _unregularized(regularizer: Regularizer, name: str, tasks: dict[str, Task], trained: list[str]) -> list[str]:
+    if name not in trained:
+        return [_unknown(name, tasks) if name not in tasks else f"expected a task of this stage, found {name!r}"]
+    if tasks[name].kind not in regularizer.kinds:
+        kinds = " or ".join(sorted(regularizer.kinds))
+        return [f"is for kind {kinds}, found a task of kind {tasks[name].kind!r}"]
+    return []
 
 
 def _unknown(name: str, tasks: dict[str, Task]) -> str:

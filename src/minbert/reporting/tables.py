@@ -88,6 +88,11 @@ def result_notes(result: Result) -> list[str]:
     elif "selected_on" in result:
         lines.append(f"nothing was trained, so no epoch was selected; seed {result['seed']}")
     lines += [
+        f"stage {end['stage']} stopped after epoch {end['epoch']} of {end['of']}: "
+        f"{end['patience']} in a row without a better select score (select.patience)"
+        for end in result.get("stopped", [])
+    ]
+    lines += [
         f"{name}: {task['dev_leaked_rows']:,} of {task['dev_rows']:,} dev rows can be had from train"
         for name, task in result["tasks"].items()
         if task["dev_leaked_rows"]
@@ -95,6 +100,19 @@ def result_notes(result: Result) -> list[str]:
     if result["note"]:
         lines.append(f"note: {result['note']}")
     return lines
+
+
+def start_table(result: Result) -> Table:
+    """What going on from another run did to every task: dev before and after."""
+    rows = []
+    for name, task in result["tasks"].items():
+        before = result["start"]["dev"].get(name, {}).get(task["metric"])
+        after = task["dev"].get(task["metric"])
+        change = "" if before is None or after is None else f"{after - before:+.3f}"
+        rows.append([name, task["metric"], number(before), number(after), change])
+    return table(
+        f"dev before and after, from {result['start']['run']}", ["task", "metric", "before", "after", ""], rows
+    )
 
 
 LEGEND = (

@@ -102,7 +102,7 @@ class Task(Value):
     def faults(self) -> list[str]:
         """What does not fit together, as `key: expected, found, remedy`."""
         found = []
-        if self.head.reads == 2 and not self.is_pair:
+        if self.head.reads > 1 and not self.is_pair:
             found.append(f"head: {self.head.kind!r} reads two texts, found one `text` column; use 'linear'")
         if self.head.kind == "cosine" and self.kind != "rating":
             found.append(f"head: 'cosine' is for ratings, found kind {self.kind!r}; use 'concat' or 'difference'")

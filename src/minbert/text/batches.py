@@ -48,7 +48,7 @@ class Batch:
 
     def to(self, device: torch.device | str) -> "Batch":
         """The same batch on a device."""
-        labels = None if self.labels is None else self.labels.to(device, non_blocking=True)
+        labels = None if self.labels is None else self.labels.to(device)
         return replace(self, pack=self.pack.to(device), labels=labels, hashes=self.hashes.to(device))
 
 

@@ -40,7 +40,9 @@ class Packed:
     def to(self, device: torch.device | str) -> "Packed":
         """The same pack on a device."""
         names = ("ids", "positions", "segments", "offsets", "index")
-        return replace(self, **{name: getattr(self, name).to(device, non_blocking=True) for name in names})
+        # To a Mac's GPU a copy that nobody waits for may be read before it is there.
+        at_once = torch.device(device).type != "cuda"
+        return replace(self, **{name: getattr(self, name).to(device, non_blocking=not at_once) for name in names})
 
 
 def pack(sequences: Sequence[Tokens]) -> Packed:

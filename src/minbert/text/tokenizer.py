@@ -5,7 +5,8 @@ length is ours: what `tokenizer.json` says of truncation and padding is ignored.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from copy import copy
 from pathlib import Path
 from typing import NamedTuple
 
@@ -65,7 +66,14 @@ class Tokenizer:
     Args:
         backend: a tokenizer of the `tokenizers` library with a template for one text and for two.
         max_tokens: the limit on a sequence, special tokens included, 8 or more.
+
+    Attributes:
+        prompt: stands before every text; empty: none.
+        prompts: those that the encoder was trained with, by name.
     """
+
+    prompt: str = ""
+    prompts: Mapping[str, str] = {}
 
     def __init__(self, backend: Backend, max_tokens: int) -> None:
         backend.no_truncation()
@@ -76,7 +84,7 @@ class Tokenizer:
         self.pair = _probe(backend, 2)
 
     def table(self, texts: Sequence[str], chunk: int = 8192) -> TokenTable:
-        """The ids of each text, uncut and without special tokens. Uses all threads.
+        """The ids of each text behind the prompt, uncut and without special tokens. Uses all threads.
 
         Raises:
             DataError: what is no text: no string, or half of a surrogate pair in it.
@@ -85,12 +93,34 @@ class Tokenizer:
         for start in range(0, len(texts), chunk):
             part = list(texts[start : start + chunk])
             try:
-                batch = self.backend.encode_batch_fast(part, add_special_tokens=False)
+                given = [self.prompt + text for text in part] if self.prompt else part
+                batch = self.backend.encode_batch_fast(given, add_special_tokens=False)
             except TypeError as fault:
                 odd = [text for text in part if not _is_text(text)]
                 raise DataError([f"expected text in UTF-8, found {text!r:.60}; repair it" for text in odd]) from fault
             rows.extend(encoding.ids for encoding in batch)
         return TokenTable(rows)
+
+    def with_prompt(self, prompt: str) -> "Tokenizer":
+        """The same tokenizer with another prompt; empty: none.
+
+        Raises:
+            WeightsError: it is the name of a prompt, not its text.
+        """
+        if prompt in self.prompts:
+            raise WeightsError(
+                f"prompt: expected a text, found {prompt!r}, the name of one; write {self.prompts[prompt]!r}"
+            )
+        other = copy(self)
+        other.prompt = prompt
+        return other
+
+    def named_prompts(self) -> tuple[dict[str, str], str | None]:
+        """All prompts by name, the one in force among them, and the name of that one."""
+        if not self.prompt:
+            return dict(self.prompts), None
+        name = next((name for name, text in self.prompts.items() if text == self.prompt), "default")
+        return {**self.prompts, name: self.prompt}, name
 
     def sequence(self, *parts: Array) -> Tokens:
         """One text, or two joined as the template says, cut to `max_tokens`; a pair loses from its longer side."""

@@ -3,14 +3,14 @@
 A line holds `stage`, `epoch` and `step` (both from 1, the step within the stage) and `tasks`. Where the step held two
 tasks or more it also holds, by layer group (`embeddings`, `layer 0`, ..., and `all` of them together), `norms`: of each
 task's gradient, and `cosines`: of each pair of tasks in the order (0, 1), (0, 2), ..., (1, 2), ...; null where a
-gradient is zero. The gradients are those of the weighted losses, before merging and clipping.
+gradient is zero. The gradients are those of the losses times `weight`, before weighting, merging and clipping.
 """
 
 from collections.abc import Sequence
 
 from torch import nn
 
-from minbert.encoder import Bert
+from minbert.encoder import Encoder
 from minbert.gradients import cosines, group_grams
 from minbert.gradients.per_task import Row
 from minbert.runs import Journal, Silent
@@ -65,7 +65,7 @@ class ConflictRecord:
         self.journal.add(**line)
 
 
-def layer_groups(encoder: Bert, shared: Sequence[nn.Parameter]) -> dict[str, list[int]]:
+def layer_groups(encoder: Encoder, shared: Sequence[nn.Parameter]) -> dict[str, list[int]]:
     """The places of the shared parameters, by layer group from bottom to top; groups without any are left out."""
     embeddings, *layers = encoder.blocks()
     parts = {"embeddings": embeddings, **{f"layer {i}": layer for i, layer in enumerate(layers)}}

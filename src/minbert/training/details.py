@@ -131,18 +131,31 @@ def _calibrated(scores: Numbers, labels: npt.NDArray[np.int64]) -> dict[str, Any
     }
 
 
-def _worst(task: Task, rows: Split, scores: Tensor, most: int) -> list[dict[str, Any]]:
-    """The wrong answers whose label the model thought least likely; for a rating those farthest off."""
-    labels, answers, names = rows.labels.numpy(), task.answers(scores), class_names(task)
-    if names:
-        table = probabilities(scores.double().numpy())
-        badness = np.where(answers == labels, -1.0, 1 - table[np.arange(len(labels)), labels.astype(np.int64)])
+def worst_rows(task: Task, labels: Tensor, scores: Tensor, most: int) -> list[int]:
+    """The wrong answers whose label the model thought least likely; for a rating those farthest off; the worst first.
+
+    Args:
+        task: what it is.
+        labels: (rows,).
+        scores: as the head gives them, (rows, outputs).
+        most: how many, 0 or more.
+    """
+    truth, answers = labels.numpy(), task.answers(scores)
+    if task.kind == "rating":
+        badness = np.abs(answers - truth)
     else:
-        badness = np.abs(answers - labels)
+        table = probabilities(scores.double().numpy())
+        badness = np.where(answers == truth, 0.0, 1 - table[np.arange(len(truth)), truth.astype(np.int64)])
+    order = np.argsort(-badness, kind="stable")[:most]
+    return [int(row) for row in order if badness[row] > 0]
+
+
+def _worst(task: Task, rows: Split, scores: Tensor, most: int) -> list[dict[str, Any]]:
+    """The worst answers with their texts."""
+    labels, answers, names = rows.labels.numpy(), task.answers(scores), class_names(task)
+    table = probabilities(scores.double().numpy()) if names else scores
     found = []
-    for i in np.argsort(-badness, kind="stable")[:most]:
-        if badness[i] <= 0:
-            break
+    for i in worst_rows(task, rows.labels, scores, most):
         said: dict[str, Any]
         if names:
             said = {"label": names[int(labels[i])], "answer": names[int(answers[i])]}

@@ -8,10 +8,12 @@ import torch
 from minbert.encoder import choice
 from minbert.optimizer import AdamWSpec
 from minbert.training.forward import Live
-from minbert.training.plan import StagePlan
+from minbert.training.plan import StagePlan, rows_of
+from minbert.training.progress import Listener
 from minbert.training.setup import Setup
 from minbert.training.step import Stepper
-from minbert.training.trainable import check_trainable, moves_vectors, trainable
+from minbert.training.teaching import teach
+from minbert.training.trainable import check_trainable, encoder_start, moves_vectors, trainable
 from minbert.training.work import whole_work
 
 TIMED_STEPS = 5
@@ -37,10 +39,14 @@ def dry_run(setup: Setup) -> dict[str, Any]:
             warnings.append(
                 f"stage {name!r} has only {plan.steps} steps; more epochs, or smaller batches, may do better"
             )
+        if plan.stage.mixture.adaptive:
+            warnings.append(f"stage {name!r}: rows an epoch are those of the first; later ones depend on the scores")
     rate = seconds_per_work(setup, plans)
     return {
         "tasks": {name: _task(setup, name, plans) for name in setup.data},
-        "stages": {n: {"steps": p.steps, "rows": {t: q.samples for t, q in p.tasks.items()}} for n, p in plans.items()},
+        "stages": {
+            n: {"steps": p.steps, "rows": {t: round(r) for t, r in p.rows_per_epoch.items()}} for n, p in plans.items()
+        },
         "seconds": rate * whole_work(setup, plans),
         "choice": choice(setup.device, setup.precision),
         "warnings": warnings,
@@ -77,17 +83,19 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
         if not moves_vectors(setup.model) or not isinstance(stage.optimizer, AdamWSpec):
             continue
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)])
+        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)], encoder_start(setup))
         losses = {task: part.losses for task, part in plan.tasks.items()}
         work = [0]
 
         def count(tokens: int, work: list[int] = work) -> None:
             work[0] += tokens
 
-        live = Live(setup, losses, count)
-        stepper = Stepper(stage, name, setup.recipe.seed, losses, (shared, every_head), optimizer, live)
-        setup.model.train()
+        live = Live(setup, losses, count, stage.regularizers, [*shared, *every_head])
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
+        teaching = teach(setup, name, rows_of(steps), {}, Listener(), lambda work: None, None)
+        parts = (shared, every_head)
+        stepper = Stepper(stage, name, setup.recipe.seed, losses, parts, optimizer, live, teaching=teaching)
+        setup.model.train()
         stepper(0, plan.steps, steps[0])  # the first is slower: memory and kernels are set up
         work[0], begin = 0, time.perf_counter()
         for number, slots in enumerate(steps[1:] or steps, 1):

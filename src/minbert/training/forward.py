@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -10,9 +11,12 @@ from torch import Tensor
 
 import minbert.distributed as distributed
 from minbert.losses import Loss, Targets
-from minbert.model import MultiTaskModel
+from minbert.model import MultiTaskModel, Pooled
 from minbert.outputs import Outputs
+from minbert.regularizers import Again, Regularizer
 from minbert.text.batches import Batch, Forms, Rows
+from minbert.training.again import SameBatch
+from minbert.training.gathered import gathered
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.setup import Setup
 
@@ -23,8 +27,22 @@ Advance = Callable[[int], None]
 Work = Sequence[tuple[Slot, int]]
 """Slots of the plan, each with the seed of its dropout."""
 
-Found = tuple[Slot, Outputs, Targets]
-"""A slot, what the model makes of its rows, and what it should make of them."""
+
+class Found(NamedTuple):
+    """A slot, what the model makes of its rows, and what it should make of them.
+
+    Attributes:
+        slot: which rows.
+        outputs: of these rows.
+        targets: of these rows.
+        again: runs the batch once more, where a regularizer asks for it.
+    """
+
+    slot: Slot
+    outputs: Outputs
+    targets: Targets
+    again: Again | None = None
+
 
 BUDGET = 4096
 """Tokens that go through the encoder at once: enough to keep the processor busy, and what is kept for the way back is
@@ -38,10 +56,23 @@ class Live:
         setup: model and rows.
         losses: by task; they decide in which forms the rows are packed.
         advance: hears the tokens that were trained on.
+        regularizers: of the stage; they may run a batch once more.
+        weights: those in training, which a regularizer may replace.
     """
 
-    def __init__(self, setup: Setup, losses: Losses, advance: Advance) -> None:
+    def __init__(
+        self,
+        setup: Setup,
+        losses: Losses,
+        advance: Advance,
+        regularizers: Sequence[Regularizer] = (),
+        weights: Sequence[Tensor] = (),
+    ) -> None:
         self.setup, self.losses, self.advance = setup, losses, advance
+        names: dict[Tensor, str] = {parameter: name for name, parameter in setup.model.named_parameters()}
+        self.weights = {names[weight]: weight for weight in weights}
+        kinds = {task: setup.model.tasks[task].kind for task in losses}
+        self.regularizers = {t: [r for r in regularizers if r.concerns(t, kind)] for t, kind in kinds.items()}
 
     def __call__(self, work: Work) -> Iterator[list[Found]]:
         """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
@@ -54,28 +85,43 @@ class Live:
 
     def _batch(self, slot: Slot) -> Batch:
         """This process's share of the rows of a slot, packed."""
-        forms = self.setup.model.forms(slot.task, self.losses[slot.task])
+        readers: list[Loss | Regularizer] = [*self.losses[slot.task], *self.regularizers[slot.task]]
+        return self._packed(slot, self.setup.model.forms(slot.task, readers))
+
+    def _packed(self, slot: Slot, forms: Forms) -> Batch:
+        """The same in these forms."""
         texts = self.setup.texts[slot.task, "train"]
         return texts.batch(distributed.share(slot.rows), forms).to(self.setup.device)
 
     def _found(self, batches: list[tuple[Slot, int, Batch]]) -> list[Found]:
         """One pass through the encoder, then each task's head."""
         model = self.setup.model
-        tokens = sum(len(batch.pack.ids) for *_, batch in batches)
-        self.advance(TRAIN * distributed.size() * tokens)
+        self._trained_on(sum(len(batch.pack.ids) for *_, batch in batches))
         pooled = model.pooled([(slot.task, batch) for slot, _, batch in batches], [seed for _, seed, _ in batches])
-        return [scored(self.setup, slot, seed, *p) for (slot, seed, _), p in zip(batches, pooled, strict=True)]
+        found = [scored(self.setup, slot, seed, *p) for (slot, seed, _), p in zip(batches, pooled, strict=True)]
+        for place, (slot, seed, batch) in enumerate(batches):
+            if self.regularizers[slot.task]:
+                again = self._again(slot, seed, batch, found[place].targets.hashes, pooled[place])
+                found[place] = found[place]._replace(again=again)
+        return found
+
+    def _again(self, slot: Slot, seed: int, batch: Batch, hashes: Tensor, pooled: Pooled) -> Again:
+        """What runs a batch once more."""
+        model, pair = self.setup.model, self.setup.model.tasks[slot.task].is_pair
+
+        def texts_only() -> Batch:
+            return self._packed(slot, Forms(whole=not pair, apart=pair))
+
+        return SameBatch(model, self.weights, slot.task, batch, seed, hashes, pooled, texts_only, self._trained_on)
+
+    def _trained_on(self, tokens: int) -> None:
+        self.advance((TRAIN if torch.is_grad_enabled() else 1) * distributed.size() * tokens)
 
 
 def scored(setup: Setup, slot: Slot, seed: int, whole: Tensor | None, apart: tuple[Tensor, ...]) -> Found:
     """What the head of a slot's task makes of pooled vectors; its dropout draws from torch's default generator."""
     torch.manual_seed(seed)
-    return slot, gathered(setup.model.score(slot.task, whole, apart), len(slot.rows)), targets(setup, slot)
-
-
-def gathered(mine: Outputs, rows: int) -> Outputs:
-    """The outputs of all rows of a batch, where other processes have made some of them."""
-    return Outputs(distributed.whole(mine.scores, rows), tuple(distributed.whole(v, rows) for v in mine.vectors))
+    return Found(slot, gathered(setup.model.score(slot.task, whole, apart), len(slot.rows)), targets(setup, slot))
 
 
 def targets(setup: Setup, slot: Slot) -> Targets:
@@ -111,7 +157,7 @@ class Frozen:
         used = plan.rows_used()
         for task in plan.tasks:
             forms = setup.model.forms(task, losses[task])
-            pooling = setup.recipe.tasks[task].head.pooling or setup.recipe.encoder.pooling
+            pooling = setup.recipe.tasks[task].head.pooling or setup.model.pooling
             ids = hashlib.sha256(b"".join(t.flat.tobytes() for t in setup.texts[task, "train"].tables)).hexdigest()
             # Two tasks may have the same texts; with adapters of their own, they do not have the same encodings.
             whose = task if setup.model.adapters else ""

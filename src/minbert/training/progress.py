@@ -18,5 +18,17 @@ class Listener:
     def say(self, line: str) -> None:
         """A line worth keeping on the screen."""
 
+    def resumed(self, number: int) -> None:
+        """A run that was stopped goes on behind this step; see `stepped`."""
+
+    def stepped(self, number: int, losses: list[tuple[str, float]], rate: float) -> None:
+        """A step has been made.
+
+        Args:
+            number: of the step, from 1, over all stages as they are planned.
+            losses: of its batches, each with its task.
+            rate: the learning rate of the encoder.
+        """
+
     def scored(self, line: dict[str, Any]) -> None:
         """An epoch has been scored: its line in `metrics.jsonl`. What is raised here ends the run, as it stands."""

@@ -1,6 +1,8 @@
 """The rows that a finished run was scored on, read again from the files that it names."""
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from minbert.errors import DataError, RunError
 from minbert.runs import Run
@@ -8,7 +10,6 @@ from minbert.storage import digest_of
 from minbert.tasks import Find, Split, Task, load_task
 from minbert.training.answers import Answered, read_answers, read_tasks
 from minbert.training.scoring import named
-from minbert.training.setup import Finder
 
 
 def answered_rows(
@@ -29,7 +30,7 @@ def answered_rows(
     result, answers, task = run.read("result.json"), read_answers(run.folder), named(read_tasks(run.folder), name)
     if name not in answers:
         raise RunError(f"task {name!r}: expected scores in {run.folder}, found that nothing scored it; train its head")
-    find = _finder(run, name, task, data)
+    find = recorded_files(run.read("run.json"), name, task, data)
     share = 0.0 if result["selected_on"] == "dev" else float(result["selected_on"])
     rows = load_task(name, task, find, int(result["seed"]), share, skip_bad).splits["dev"]
     labels = answers[name]["dev"].labels
@@ -41,27 +42,32 @@ def answered_rows(
     return rows, answers[name]
 
 
-def _finder(run: Run, name: str, task: Task, data: Path | None) -> Find:
+def recorded_files(
+    record: dict[str, Any], name: str, task: Task, data: Path | None, said: Callable[[Path], str] = str
+) -> Find:
     """Where the files of a task are: beneath `data`, or where they were; their content must be the same.
+
+    Args:
+        record: of `run.json`.
+        name: of the task.
+        task: what it is.
+        data: where the files are; None: where they were.
+        said: how an error names a file.
 
     Raises:
         DataError: every file that is gone or another.
     """
     places: dict[str, Path] = {}
     faults: list[str] = []
-    recorded = run.read("run.json")["files"][name]
     names = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
-    for split, files in recorded.items():
+    for split, files in record["files"][name].items():
         for wanted, file in zip(names[split], files, strict=True):
-            try:
-                place = Finder([data])(wanted) if data else Path(file["path"])
-                if not place.is_file():
-                    raise DataError(f"{place}: expected the file that the run read, found none; say where with --data")
-                if digest_of(place) != file["sha256"]:
-                    raise DataError(f"{place}: expected the file that the run read, found another content; see --data")
-                places[wanted] = place
-            except DataError as fault:
-                faults += fault.faults
+            place = data / wanted if data else Path(file["path"])
+            if not place.is_file():
+                faults.append(f"{said(place)}: expected the file that the run read, found none; say where with --data")
+            elif digest_of(place) != file["sha256"]:
+                faults.append(f"{said(place)}: expected the file that the run read, found another content; see --data")
+            places[wanted] = place
     if faults:
         raise DataError(faults)
     return places.__getitem__

@@ -11,6 +11,7 @@ from minbert.text.batches import Texts
 from minbert.training.answers import Answered, Answers, save_answers
 from minbert.training.evaluator import Scored, by_embedding, by_head, means, sample
 from minbert.training.setup import Setup
+from minbert.training.start import FILE as START
 
 SPLITS = ("dev", "select")
 """What the best checkpoint is scored on; not every recipe has the second."""
@@ -46,15 +47,20 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     save_answers(run, answers)
     dev = {name: found["dev"] for name, found in tasks.items() if found["dev"]}
     epochs = [line for line in read_lines(run.folder / "metrics.jsonl") if line["event"] == "epoch"]
+    stopped = [
+        {"stage": line["stage"], "epoch": line["epoch"]} | line["stopped"] for line in epochs if "stopped" in line
+    ]
     best_line = max(epochs, key=lambda line: float(line["select_score"]), default={})
     return {
         "tasks": tasks,
         **means(setup.model.tasks, dev),
         "best": {key: best_line.get(key) for key in ("stage", "epoch", "select_score")},
+        **({"start": run.read(START)} if setup.start else {}),
+        **({"stopped": stopped} if stopped else {}),
         "selected_on": setup.recipe.select.on,
         "seed": setup.recipe.seed,
         "encoder": setup.source.name,
-        "note": setup.source.note,
+        "note": setup.source.note or (setup.start.note if setup.start else ""),
         "recipe_sha256": setup.recipe.digest,
     }
 

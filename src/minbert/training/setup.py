@@ -11,11 +11,13 @@ import torch
 import minbert.distributed as distributed
 from minbert.encoder import Loaded, Source, choose_precision, device_of, environment, load_folder, resolve
 from minbert.errors import DataError, MinbertError
-from minbert.model import MultiTaskModel
+from minbert.model import MultiTaskModel, take_heads
 from minbert.recipe import Recipe
 from minbert.storage import digest_of
 from minbert.tasks import TaskData, load_task
 from minbert.text.batches import Texts, texts_of
+from minbert.training.start import Start, check_start
+from minbert.training.teachers import Teachers, find_teachers, record_of
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,8 @@ class Setup:
         precision: of the matrix products.
         remarks: what a reader should know of the load.
         extras: what of the encoder's files was left out.
+        teachers: what the stages' tasks learn from besides their labels.
+        start: the run that this one goes on from; None: it begins with fresh heads.
     """
 
     recipe: Recipe
@@ -43,6 +47,8 @@ class Setup:
     precision: torch.dtype
     remarks: tuple[str, ...]
     extras: tuple[str, ...]
+    teachers: Teachers
+    start: Start | None = None
 
     def record(self) -> dict[str, Any]:
         """What `run.json` says: what the result depends on besides the recipe."""
@@ -60,12 +66,16 @@ class Setup:
                 "source": self.source.name,
                 "sha256": self.source.digest,
                 "note": self.source.note,
+                "pooling": self.model.pooling,
+                "prompt": self.model.tokenizer.prompt,
                 "remarks": list(self.extras),
             },
             "environment": environment(self.device, self.precision),
             "methods": own_methods(self.recipe),
             "rows": rows,
             "files": files,
+            **({"start": self.start.record()} if self.start else {}),
+            **({"teachers": record_of(self.teachers)} if self.teachers else {}),
         }
 
 
@@ -74,14 +84,18 @@ def own_methods(recipe: Recipe) -> dict[str, str]:
     found = {}
     for name, stage in recipe.stages.items():
         values = {
+            "weighting": stage.weighting,
             "merge": stage.merge,
             "mixture": stage.mixture,
             "schedule": stage.schedule,
             "optimizer": stage.optimizer,
+            "average": stage.average,
         }
         for key, value in values.items():
-            if own := _own(value):
+            if value is not None and (own := _own(value)):
                 found[f"stages.{name}.{key}"] = own
+        if own := ", ".join(filter(None, map(_own, stage.regularizers))):
+            found[f"stages.{name}.regularizers"] = own
         for task, losses in stage.losses.items():
             if own := ", ".join(filter(None, map(_own, losses))):
                 found[f"stages.{name}.losses.{task}"] = own
@@ -151,6 +165,7 @@ def set_up(
     device: str = "auto",
     precision: str = "",
     skip_bad: Path | None = None,
+    start: Start | None = None,
 ) -> Setup:
     """Loads everything that a run reads. All faults of data and encoder come at once.
 
@@ -160,6 +175,7 @@ def set_up(
         device: `auto`, `cpu`, `cuda`, ...
         precision: overrides the recipe's (a resumed run keeps the one that it began with).
         skip_bad: where rejected rows go; None: a bad row is an error.
+        start: the run that is gone on from, by which the recipe is continued; None: none.
     """
     faults: list[MinbertError] = []
     try:
@@ -173,13 +189,14 @@ def set_up(
     if faults:
         lines = [line for fault in faults for line in getattr(fault, "faults", [str(fault)])]
         raise faults[0] if len(faults) == 1 else DataError(lines)
-    return equip(recipe, rows, found, device, precision)
+    return equip(recipe, rows, found, device, precision, start)
 
 
 def load_encoder(recipe: Recipe) -> tuple[Source, Loaded]:
     """The files of a recipe's encoder, and what they hold."""
-    source = resolve(recipe.encoder.source, recipe.encoder.digest, recipe.folder)
-    return source, load_folder(source, recipe.encoder.max_tokens, recipe.encoder.dropout, recipe.seed)
+    spec = recipe.encoder
+    source = resolve(spec.source, spec.digest, recipe.folder)
+    return source, load_folder(source, spec.max_tokens, spec.dropout, recipe.seed, spec.pooling, spec.prompt)
 
 
 def equip(
@@ -188,14 +205,18 @@ def equip(
     encoder: tuple[Source, Loaded],
     device: str = "auto",
     precision: str = "",
+    start: Start | None = None,
 ) -> Setup:
     """Puts rows and encoder together; arguments as for `set_up`."""
     source, loaded = encoder
     tasks = {name: data.task for name, data in rows.items()}
-    spec = recipe.encoder
+    teachers = find_teachers(recipe, tasks)
+    adapters = recipe.encoder.adapters
     model = MultiTaskModel(
-        loaded.encoder, loaded.tokenizer, tasks, spec.pooling, recipe.seed, source.config, spec.adapters
+        loaded.encoder, loaded.tokenizer, tasks, loaded.pooling, recipe.seed, source.config, adapters
     )
+    if start:
+        take_heads(model, start.checkpoint, check_start(start, loaded.pooling, rows))
     place = device_of(device)
     kind = choose_precision(precision or recipe.precision, place)
     # Each process has timed it, and all must compute alike.
@@ -207,10 +228,24 @@ def equip(
         for split, part in data.splits.items()
     }
     # What a file holds beyond an encoder concerns nobody who trains; a pooler that starts fresh does, if it is used.
-    fresh = [f"encoder {source.name}: {r}" for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
-    remarks = fresh + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
+    fresh = [r for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
+    said = [f"encoder {source.name}: {r}" for r in [*fresh, *followed(recipe, source, loaded), *source.usage.remarks]]
+    remarks = said + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
     extras = tuple(loaded.remarks)
-    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras)
+    return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras, teachers, start)
+
+
+def followed(recipe: Recipe, source: Source, loaded: Loaded) -> list[str]:
+    """What of the encoder's own folder is followed because the recipe leaves it open, where it is not the usual."""
+    found = []
+    if recipe.encoder.pooling == "auto" and loaded.pooling != "mean":
+        found.append(f"pooling {loaded.pooling!r}, as its folder says")
+    if recipe.encoder.prompt == "auto" and loaded.tokenizer.prompt:
+        found.append(f"{loaded.tokenizer.prompt!r} stands before every text, as its folder says")
+    elif recipe.encoder.prompt == "auto" and source.usage.prompts:
+        named = ", ".join(f"{text!r} ({name})" for name, text in source.usage.prompts.items())
+        found.append(f"its folder has prompts, none of them by default: {named}; encoder.prompt sets one")
+    return found
 
 
 def uses_pooler(recipe: Recipe) -> bool:

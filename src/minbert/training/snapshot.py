@@ -25,6 +25,8 @@ class Place:
         sums: of the losses of this epoch, by task.
         counts: batches of this epoch, by task.
         best: the best select score so far, with its stage and epoch; empty: none yet.
+        peak: the best select score of this stage; None: no epoch of it has been scored.
+        waited: epochs of this stage since then.
         journal: bytes of metrics.jsonl that belong to the work that is done.
         conflicts: the same of conflicts.jsonl.
     """
@@ -35,8 +37,17 @@ class Place:
     sums: dict[str, float] = field(default_factory=dict)
     counts: dict[str, int] = field(default_factory=dict)
     best: dict[str, Any] = field(default_factory=dict)
+    peak: float | None = None
+    waited: int = 0
     journal: int = 0
     conflicts: int = 0
+
+    def scored(self, score: float) -> None:
+        """Takes in the select score of an epoch."""
+        if self.peak is None or score > self.peak:
+            self.peak, self.waited = score, 0
+        else:
+            self.waited += 1
 
 
 def save_snapshot(
@@ -63,7 +74,7 @@ def save_snapshot(
             tensors[f"m.{name}"], tensors[f"v.{name}"] = state["m"].cpu(), state["v"].cpu()
     plain: dict[str, Memory] = {}
     for name, memory in memories.items():
-        tensors |= {f"{name}:{key}": value.cpu() for key, value in memory.items() if isinstance(value, Tensor)}
+        tensors |= {f"{name}:{key}": value.cpu().clone() for key, value in memory.items() if isinstance(value, Tensor)}
         plain[name] = {key: value for key, value in memory.items() if not isinstance(value, Tensor)}
     save_file(tensors, folder / "optimizer.safetensors")
     (folder / "state.json").write_text(json.dumps({"place": asdict(place), "ages": ages, "memories": plain}))

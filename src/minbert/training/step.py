@@ -1,6 +1,7 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from typing import Any
 
@@ -10,15 +11,18 @@ from torch import Tensor, nn
 import minbert.distributed as distributed
 from minbert.errors import TrainingError
 from minbert.gradients import TaskGradients, add_gradients, summed
-from minbert.losses import Loss, Targets
-from minbert.optimizer import AdamW
+from minbert.losses import Loss
+from minbert.optimizer import AdamW, exchanged
 from minbert.outputs import Outputs
 from minbert.randomness import derive, generator
 from minbert.recipe import Stage
+from minbert.training.combination import Combination
 from minbert.training.conflicts import ConflictRecord
 from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
+from minbert.training.regularized import after_step, regularized, starts
 from minbert.training.shards import Shards
+from minbert.training.teaching import Teaching
 from minbert.training.unfreezing import Unfreezing
 
 Forward = Callable[[Work], Iterator[list[Found]]]
@@ -37,6 +41,7 @@ class Stepper:
         optimizer: over the same parameters.
         forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
+        teaching: what the tasks' teachers say; None: there are none.
         unfreezing: which layers move in which step; None: all in all.
     """
 
@@ -50,16 +55,20 @@ class Stepper:
         optimizer: AdamW,
         forward: Forward,
         conflicts: ConflictRecord | None = None,
+        teaching: Teaching | None = None,
         unfreezing: Unfreezing | None = None,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
         self.shared, self.heads = parts
-        self.conflicts, self.unfreezing = conflicts, unfreezing
+        self.conflicts, self.teaching, self.unfreezing = conflicts, teaching or Teaching({}), unfreezing
         self.trained = [*self.shared, *self.heads]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
-        self.memories: dict[str, dict[str, Any]] = {"merge": stage.merge.start(len(losses))}
+        self.memories: dict[str, dict[str, Any]] = starts(stage.regularizers, self.trained)
+        self.tasks = Combination(stage, losses, self.memories)
+        if stage.average:
+            self.memories["average"] = stage.average.start(self.trained)
 
     def __call__(self, number: int, total: int, slots: list[Slot]) -> list[tuple[str, float]]:
         """One step.
@@ -70,36 +79,58 @@ class Stepper:
             slots: the step's batches.
 
         Returns:
-            The loss of each batch, with its task.
+            The loss of each batch, before the weighting, with its task.
 
         Raises:
             TrainingError: a loss or the gradient is NaN or infinite; names task and step.
         """
         if self.unfreezing:
             self.unfreezing(number, total)
-        rows = TaskGradients(self.shared)
-        losses: list[tuple[str, float]] = []
+        rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
+        losses: list[tuple[Slot, float]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))
         by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
-        apart = not self.stage.merge.plain or (due and len(tasks) > 1)
+        apart = self.tasks.apart or (due and len(tasks) > 1)
+        factors = {} if apart else self.tasks.factors(tasks)
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
-                parts = [self._loss(number, *one) for one in found]
+                parts = [self._loss(number, total, Found(*one)) for one in found]
+                losses += [(slot, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
+                if factors:
+                    parts = [part * factors[slot.task] for (slot, *_), part in zip(found, parts, strict=True)]
                 torch.stack(parts).sum().backward()
-                losses += [(slot.task, float(part.detach())) for (slot, *_), part in zip(found, parts, strict=True)]
             if apart:
                 rows.take()
-        add_gradients(self.heads if apart else self.trained)
+                if not self.stage.weighting.plain:
+                    heads.take()
+        if not heads.rows:
+            add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
-        if apart:
-            rng = generator(self.seed, self.name, "merge", number)
-            weights, self.memories["merge"] = self.stage.merge(rows.gram(), self.memories["merge"], rng)
-            rows.put(weights)
-        self._move(number, total, losses)
-        return losses
+        rng = generator(self.seed, self.name, "merge", number)
+        norms = self.tasks.combine(tasks, losses, rows, heads, rng) if apart else None
+        named = [(slot.task, loss) for slot, loss in losses]
+        self._move(number, total, named)
+        if not self.stage.weighting.plain:
+            later = self._again(number, total, by_task) if self.stage.weighting.again else None
+            self.tasks.learn(tasks, losses, norms, later, (number + 1) * self.stage.epochs % total == 0)
+        self.memories |= after_step(self.stage.regularizers, self.memories, self.trained, (number + 1) / total)
+        if self.stage.average:
+            self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
+        return named
+
+    @torch.no_grad()
+    def _again(self, number: int, total: int, by_task: list[Work]) -> list[tuple[Slot, float]]:
+        """The losses of the same batches under the same dropout, after the step."""
+        batches = list(chain(*by_task))
+        found = chain(*self.forward(batches))
+        return [(one[0], float(self._loss(number, total, Found(*one)))) for one in found]
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """Within, the model has the averaged weights, where the stage asks for an average."""
+        return exchanged(self.trained, self.memories["average"]) if self.stage.average else nullcontext()
 
     def _work(self, number: int, task: str, slots: list[Slot]) -> Work:
         """The slots of one task, each with its own seed: so arms with one seed share masks, and resume is exact."""
@@ -109,16 +140,23 @@ class Stepper:
             for micro, slot in enumerate(mine)
         ]
 
-    def _loss(self, number: int, slot: Slot, outputs: Outputs, targets: Targets) -> Tensor:
-        """The weighted loss of one batch."""
-        parts = [loss.weight * loss(outputs, targets) for loss in self.losses[slot.task]]
-        total = self.stage.of("weight", slot.task) * torch.stack(parts).sum()
-        if not torch.isfinite(total):
+    def _loss(self, number: int, total: int, found: Found) -> Tensor:
+        """The weighted loss of one batch, penalties included."""
+        slot = found.slot
+        targets = self.teaching(slot, found.targets, number / total)
+
+        def summed_losses(outputs: Outputs) -> Tensor:
+            parts = [one.weight * one(outputs, targets) for one in self.losses[slot.task]]
+            return torch.stack(parts).sum()
+
+        whole = regularized(self.stage.regularizers, self.memories, found, summed_losses)
+        loss = self.stage.of("weight", slot.task) * whole
+        if not torch.isfinite(loss):
             raise TrainingError(
-                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(total.detach())}; "
+                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(loss.detach())}; "
                 'a lower lr, or precision = "float32", is the usual remedy'
             )
-        return total  # type: ignore[no-any-return]
+        return loss  # type: ignore[no-any-return]
 
     def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
         """Clips the merged gradient and moves the weights."""

@@ -11,10 +11,13 @@ from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run
 from minbert.storage import write_text
+from minbert.training.evaluator import evaluate
 from minbert.training.floors import floors
 from minbert.training.progress import Listener
 from minbert.training.result import final
 from minbert.training.setup import Setup, set_up
+from minbert.training.start import FILE as START
+from minbert.training.start import continued, read_start
 from minbert.training.trainer import SNAPSHOT_SECONDS, Trainer
 
 HALF = re.compile(r"\.run\.json\.\d+\.tmp")
@@ -34,6 +37,7 @@ def train(
     with_floors: bool = True,
     floors_of: str | Path | None = None,
     snapshot_seconds: float = SNAPSHOT_SECONDS,
+    start: str | Path | None = None,
 ) -> dict[str, Any]:
     """Trains what a recipe says, into a run folder.
 
@@ -49,6 +53,8 @@ def train(
         with_floors: whether trivial and frozen-encoder floors are worked out first.
         floors_of: a run with the same tasks, encoder and seed, whose floors are taken over; None: they are worked out.
         snapshot_seconds: the least time between two snapshots, 0 or more.
+        start: a finished run to go on from: its encoder, heads and tasks, and all settings that the recipe leaves
+            unsaid; see `minbert.training.start.continued`.
 
     Returns:
         The final table, as in `result.json`.
@@ -59,6 +65,9 @@ def train(
         StorageError: a write failed; the last checkpoint stands.
     """
     listener = listener or Listener()
+    begun = read_start(Path(start)) if start else None
+    if begun:
+        recipe = continued(recipe, begun)
     if merge is not None:
         recipe = with_merge(recipe, merge)
     folder = Run(Path(run))
@@ -66,7 +75,8 @@ def train(
         check_folder(folder, recipe, resume)
         record = _record(folder)
         precision = record.get("environment", {}).get("precision", "")
-        setup = set_up(recipe, Path(data) if data else None, device, precision, Path(skip_bad) if skip_bad else None)
+        places = [Path(place) if place else None for place in (data, skip_bad)]
+        setup = set_up(recipe, places[0], device, precision, places[1], begun)
         trainer = Trainer(setup, folder, listener, snapshot_seconds)
         # From here on the first process writes, so all must have looked.
         distributed.meet()
@@ -96,6 +106,11 @@ def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, An
     if distributed.first_says(with_floors and not (folder.folder / "floors.json").exists()):
         listener.doing("floors: the encoder as it was found")
         folder.write("floors.json", _floors_of(alike, setup) if alike else floors(setup, lambda work: None))
+    if setup.start and distributed.first_says(not (folder.folder / START).exists()):
+        listener.doing("scores before")
+        # Not through the trainer's listener: the bar has not begun.
+        before = evaluate(setup, "dev", trainer.trained, lambda work: None)
+        folder.write(START, {**setup.start.record(), "dev": {name: before[name] for name in setup.start.trained}})
     trainer.train()
     # All read the best checkpoint now, which the first process has written.
     distributed.meet()
@@ -174,6 +189,13 @@ def _compare(record: dict[str, Any], setup: Setup, listener: Listener) -> None:
         raise RunError("the data files are not those with which the run began; choose another --run")
     if record["encoder"]["sha256"] != now["encoder"]["sha256"]:
         raise RunError("the encoder's weights are not those with which the run began; choose another --run")
+    if record.get("teachers") != now.get("teachers"):
+        raise RunError("the teachers are not those with which the run began; choose another --run")
+    if record.get("start") != now.get("start"):
+        raise RunError("the run that was gone on from is not the one with which this run began; choose another --run")
+    used = [(record["encoder"].get(key), now["encoder"][key]) for key in ("pooling", "prompt")]
+    if any(before != after for before, after in used):
+        raise RunError("the encoder's folder asks for another pooling or prompt than when the run began; state them")
     present = environment(setup.device, setup.precision)
     other = [
         f"{key} {value} (was {record['environment'].get(key)})"

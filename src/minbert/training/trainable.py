@@ -1,10 +1,11 @@
 """Which parameters a stage trains."""
 
-from torch import nn
+from torch import Tensor, nn
 
 from minbert.encoder import low_rank_parameters
 from minbert.errors import RecipeError
 from minbert.model import MultiTaskModel
+from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
 from minbert.training.plan import StagePlan
 from minbert.training.setup import Setup
@@ -49,6 +50,17 @@ def trained_numbers(model: MultiTaskModel) -> str:
     counts = {name: sum(p.numel() for p in part if p.requires_grad) for name, part in parts.items()}
     named = ", ".join(f"{name} {count:,}" for name, count in counts.items() if count)
     return f"trains {sum(counts.values()):,} of {sum(p.numel() for p in model.parameters()):,} numbers: {named}"
+
+
+def encoder_start(setup: Setup) -> dict[Tensor, Tensor]:
+    """What the encoder's weights are before any step, where a stage lets them decay towards it; else nothing.
+
+    A resumed run loads the encoder as it was found before it loads its snapshot, so this needs no place in one.
+    """
+    specs = [stage.optimizer for stage in setup.recipe.stages.values()]
+    if not any(isinstance(spec, AdamWSpec) and spec.towards == "start" for spec in specs):
+        return {}
+    return {parameter: parameter.detach().clone() for parameter in setup.model.encoder.parameters()}
 
 
 def first_layer(part: str) -> int:

@@ -25,9 +25,10 @@ from minbert.training.rates import rates
 from minbert.training.setup import Setup
 from minbert.training.snapshot import Place, load_memories, load_place, save_snapshot
 from minbert.training.step import Stepper
-from minbert.training.trainable import check_trainable, moves_vectors, trainable, trained_numbers
+from minbert.training.teaching import Teaching, teach
+from minbert.training.trainable import check_trainable, encoder_start, moves_vectors, trainable, trained_numbers
 from minbert.training.unfreezing import Unfreezing
-from minbert.training.work import PHASE_ROWS, done_work, whole_work
+from minbert.training.work import PHASE_ROWS, done_work, teaching_work, whole_work, work_left
 
 SNAPSHOT_SECONDS = 60.0
 """The least time between two snapshots: what a kill can lose."""
@@ -68,9 +69,10 @@ class Trainer:
             name: StagePlan(name, stage, setup.data, setup.recipe.seed) for name, stage in setup.recipe.stages.items()
         }
         check_trainable(setup, self.plans)
-        self.trained: set[str] = set()
+        self.trained = set(setup.start.trained if setup.start else ())
         self.stopping = False
         self.kept: Kept = {}
+        self.start = encoder_start(setup)
         self.next_snapshot = time.monotonic() + snapshot_seconds
 
     def train(self) -> None:
@@ -78,6 +80,7 @@ class Trainer:
         folder = self.run.valid("snapshot")
         if folder:
             self.place = load_place(folder, self.setup.model)
+            self.listener.resumed(self._steps_done())
         self.metrics = self.run.journal("metrics.jsonl", self.place.journal)
         recorded = any(stage.conflicts_every for stage in self.setup.recipe.stages.values())
         self.conflicts = self.run.journal(CONFLICTS, self.place.conflicts) if recorded else Silent()
@@ -101,10 +104,11 @@ class Trainer:
     def _stage(self, name: str, stage: Stage, folder: Any) -> None:
         """One stage, from where the place says."""
         plan, place = self.plans[name], self.place
+        teaching = self._teaching(plan)
         shared, heads = trainable(self.setup, stage, list(plan.tasks))
         moving = moves_vectors(self.setup.model)
         assert isinstance(stage.optimizer, AdamWSpec)
-        optimizer = stage.optimizer.build(rates(self.setup.model, stage, shared, heads))
+        optimizer = stage.optimizer.build(rates(self.setup.model, stage, shared, heads), self.start)
         losses = {task: part.losses for task, part in plan.tasks.items()}
         self.listener.doing(f"{name}: encoding once" if not moving else name)
         if self.setup.recipe.encoder.adapters:
@@ -112,45 +116,74 @@ class Trainer:
         self.setup.model.train()
         # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
         self.setup.model.encoder.train(moving)
-        live = Live(self.setup, losses, self._advance)
-        forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
+        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
+        forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
         groups = layer_groups(self.setup.model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         thaw = Unfreezing(self.setup.model.encoder, shared, stage.unfreeze)
-        parts = (shared, every_head)
-        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, thaw)
+        given = ((shared, every_head), optimizer, forward, record, teaching, thaw)
+        stepper = Stepper(stage, name, self.setup.recipe.seed, losses, *given)
+        stepper.memories["mixture"] = plan.start()
         if folder:
             stepper.memories |= load_memories(folder, self.setup.model, optimizer)
             if stepper.shards:
                 stepper.shards.drop()
-        while place.epoch < stage.epochs:
+        while place.epoch < stage.epochs and not self._spent():
             begin = time.monotonic()
             self._epoch(name, plan, stepper)
             self._snapshot(stepper)
-            self._epoch_end(name, begin)
+            with stepper.averaged():
+                scores = self._epoch_end(name, begin)
+            stepper.memories["mixture"] = plan.after_epoch(place.epoch, stepper.memories["mixture"], scores)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
-        place.stage, place.epoch = place.stage + 1, 0
+        self.listener.advance(work_left(self.setup, plan, place.epoch))
+        place.stage, place.epoch, place.peak, place.waited = place.stage + 1, 0, None, 0
+
+    def _spent(self) -> bool:
+        """Whether the stage has waited for a better score as long as it may; all processes say the same."""
+        patience = self.setup.recipe.select.patience
+        return bool(patience and distributed.first_says(self.place.waited >= patience))
+
+    def _teaching(self, plan: StagePlan) -> Teaching | None:
+        """What the stage's teachers say of its rows, if it has any."""
+        work = teaching_work(self.setup, plan)
+        if not work:
+            return None
+        # Nothing is trained now, so a signal may end it at once.
+        self.setup.model.eval()
+        used = plan.rows_used()
+        return teach(self.setup, plan.name, used, work, self.listener, self._advance, self.run)
 
     def _epoch(self, name: str, plan: StagePlan, stepper: Stepper) -> None:
         """The steps of an epoch that are not done yet."""
-        place, steps = self.place, plan.epoch(self.place.epoch)
+        place, steps = self.place, plan.epoch(self.place.epoch, stepper.memories["mixture"])
         ends = plan.phase_ends(steps)
         for number in range(place.step, len(steps)):
             self.listener.doing(f"{name} {place.epoch + 1}/{plan.stage.epochs}")
-            for task, loss in stepper(place.epoch * len(steps) + number, plan.steps, steps[number]):
+            step = place.epoch * len(steps) + number
+            losses = stepper(step, plan.steps, steps[number])
+            self.listener.stepped(self._steps_done() + 1, losses, plan.stage.lr * plan.stage.schedule(step, plan.steps))
+            for task, loss in losses:
                 place.sums[task] = place.sums.get(task, 0.0) + loss
                 place.counts[task] = place.counts.get(task, 0) + 1
             place.step = number + 1
             if number in ends:
-                self._phase_end(name, steps[number])
+                with stepper.averaged():
+                    self._phase_end(name, steps[number])
             # A signal reaches the processes at different steps, and their clocks differ; they act at the same one.
             due = distributed.largest(STOP if self.stopping else int(time.monotonic() > self.next_snapshot))
             if due:
                 self._snapshot(stepper)
             if due == STOP:
                 self._stop()
+
+    def _steps_done(self) -> int:
+        """How many steps lie behind the place, over all stages as they are planned."""
+        plans, place = list(self.plans.values()), self.place
+        here = place.epoch * plans[place.stage].steps_per_epoch + place.step if place.stage < len(plans) else 0
+        return sum(plan.steps for plan in plans[: place.stage]) + here
 
     def _phase_end(self, name: str, step: list[Slot]) -> None:
         """Scores all tasks after one task's phase: a row of the forgetting matrix."""
@@ -160,8 +193,8 @@ class Trainer:
         scores = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
         self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=scores)
 
-    def _epoch_end(self, name: str, begin: float) -> None:
-        """Scores all tasks, keeps the checkpoint if it is the best, writes the last one."""
+    def _epoch_end(self, name: str, begin: float) -> dict[str, float]:
+        """Scores all tasks, keeps the checkpoint if it is the best, writes the last one; each task's own metric."""
         place, recipe = self.place, self.setup.recipe
         self.listener.doing("scoring")
         losses = {task: place.sums[task] / place.counts[task] for task in place.sums}
@@ -172,6 +205,10 @@ class Trainer:
             chosen = line["select"] = evaluate(self.setup, "select", self.trained, self._advance)
         line |= means(self.setup.model.tasks, line["dev"])
         line["select_score"] = self._select(chosen)
+        place.scored(line["select_score"])
+        epochs = recipe.stages[name].epochs
+        if place.epoch + 1 < epochs and self._spent():
+            line["stopped"] = {"of": epochs, "patience": recipe.select.patience}
         self.metrics.add(**line)
         self.listener.say(_epoch_line(line, {n: t.scored_by for n, t in self.setup.model.tasks.items()}))
         self._save("last")
@@ -182,6 +219,7 @@ class Trainer:
         seconds = round(time.monotonic() - begin, 2)
         self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)
         self.listener.scored(line)
+        return {task: found[self.setup.model.tasks[task].scored_by] for task, found in chosen.items()}
 
     def _select(self, scores: dict[str, dict[str, float]]) -> float:
         """The weighted mean of the trained tasks' metrics, as `select` says."""
@@ -246,4 +284,5 @@ def _epoch_line(line: dict[str, Any], metrics: dict[str, str]) -> str:
     """An epoch in one line for the screen."""
     scores = "  ".join(f"{task} {found[metrics[task]]:.3f}" for task, found in line["dev"].items())
     raw = f"  raw {line['raw']:.3f}" if "raw" in line else ""
-    return f"{line['stage']} epoch {line['epoch']}:  {scores}{raw}"
+    over = f"  no better for {line['stopped']['patience']}: the stage ends" if "stopped" in line else ""
+    return f"{line['stage']} epoch {line['epoch']}:  {scores}{raw}{over}"

@@ -57,7 +57,7 @@ class TestNames:
     def test_an_unknown_name_gets_the_nearest_known_one(self) -> None:
         assert fault("minlim") == (
             "encoder 'minlim': expected a known name, a folder or owner/name@revision on the hub, found none of these; "
-            "did you mean 'minilm'? known: minilm, tiny"
+            "did you mean 'minilm'? known: minilm, tiny, mpnet"
         )
         assert "did you mean" not in fault("zzz")
 
@@ -255,7 +255,8 @@ class TestHub:
     def test_only_data_files_are_fetched(self, hub: Hub) -> None:
         hub.ask("owner/pickled")
         fetched = {path.rpartition("/")[2] for path in hub.asked if "/resolve/" in path}
-        assert fetched <= {*FILES, "vocab.txt"}
+        usage = {"modules.json", "config.json", "sentence_bert_config.json", "config_sentence_transformers.json"}
+        assert fetched <= {*FILES, "vocab.txt", *usage}
 
     def test_a_wrong_digest_is_refused(self, hub: Hub) -> None:
         assert f"expected sha256 {'1' * 64}, found " in hub.ask("owner/name", "1" * 64)["fault"]

@@ -72,7 +72,8 @@ def test_three_files_and_nothing_else(folder: Path) -> None:
     assert [task.scored_by for task in recipe.tasks.values()] == ["accuracy", "accuracy", "pearson"]
     assert (recipe.seed, recipe.precision, recipe.select.kind, recipe.select.on) == (0, "auto", "mean", "dev")
     assert recipe.encoder.model_dump() == {
-        "source": "minilm", "digest": "", "pooling": "mean", "max_tokens": 256, "dropout": 0.1, "adapters": ()
+        "source": "minilm", "digest": "", "pooling": "auto", "prompt": "auto", "max_tokens": 256, "dropout": 0.1,
+        "adapters": (),
     }  # fmt: skip
 
 

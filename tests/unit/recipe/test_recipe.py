@@ -1,5 +1,6 @@
 """Recipes: four rules, and faults with file and line."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -149,7 +150,9 @@ class Half(Merge):
 
     kind: str = "half"
 
-    def __call__(self, gram: Gram, state: dict[str, Any], rng: torch.Generator) -> tuple[Weights, dict[str, Any]]:
+    def __call__(
+        self, gram: Gram, state: dict[str, Any], rng: torch.Generator, tasks: Sequence[int]
+    ) -> tuple[Weights, dict[str, Any]]:
         return torch.full((len(gram),), 0.5), state
 
 

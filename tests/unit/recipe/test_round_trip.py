@@ -1,6 +1,7 @@
 """TOML out and in again; digests; what a recipe made in Python may hold."""
 
 import tomllib
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,13 +11,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from minbert.gradients import AnyMerge, Merge, PCGrad
+from minbert.gradients import AnyMerge, AnyWeighting, Merge, PCGrad
 from minbert.heads import AnyHead
-from minbert.losses import Loss, Targets
+from minbert.losses import AnyLoss, Loss, Targets
 from minbert.mixtures import AnyMixture
-from minbert.optimizer import AnySchedule
+from minbert.optimizer import AnyAverage, AnySchedule
 from minbert.outputs import Outputs
 from minbert.recipe import EncoderSpec, Recipe, Select, Stage, check_recipe
+from minbert.regularizers import AnyRegularizer
 from minbert.shapes import Gram, Scalar, Weights
 from minbert.tasks import Classes, Rating, YesNo
 
@@ -46,15 +48,21 @@ classes = st.fixed_dictionaries(
     optional={"labels": st.lists(words, unique=True, min_size=2, max_size=4), "format": st.just("jsonl"), **optional},
 )
 stages = st.fixed_dictionaries(
-    {"epochs": st.integers(1, 9), "batches_per_step": st.integers(2, 5)},
+    {"epochs": st.integers(3, 9), "batches_per_step": st.integers(2, 5)},
     optional={
         "lr": rates,
         "batch": st.integers(1, 99),
-        "mixture": st.sampled_from(["round_robin", "proportional"]),
+        "mixture": st.sampled_from(["round_robin", "proportional", "annealed"])
+        | st.builds(lambda t: {"kind": "temperature", "temperature": t}, st.floats(1, 99))
+        | st.just({"kind": "fixed", "shares": {}}),
         "merge": kinds(AnyMerge),
+        "weighting": kinds(AnyWeighting),
         "schedule": kinds(AnySchedule)
         | st.builds(lambda kind, w: {"kind": kind, "warmup": w}, kinds(AnySchedule), st.floats(0, 1)),
-        "update": st.sampled_from(["heads", ["encoder[2:]", "heads"]]),
+        "regularizers": kinds(AnyRegularizer) | st.lists(kinds(AnyRegularizer), max_size=2),
+        "average": kinds(AnyAverage) | st.builds(lambda d: {"kind": "ema", "decay": d}, st.floats(0, 0.99)),
+        "optimizer": st.sampled_from(["adamw", {"kind": "adamw", "towards": "start"}]),
+        "update": st.sampled_from(["encoder", ["encoder[2:]", "heads"]]),
     },
 )
 tables = st.fixed_dictionaries(
@@ -94,6 +102,17 @@ def test_stages_in_another_order_are_another_recipe() -> None:
     assert recipe_of(stages={"a": {}, "b": {}}).digest != recipe_of(stages={"b": {}, "a": {}}).digest
 
 
+def test_shares_and_losses_go_out_and_in() -> None:
+    stage = {
+        "mixture": {"kind": "fixed", "shares": {"a": 2, "b": 0.5}},
+        "losses": {"a": [{"kind": "focal", "gamma": 1}, "class_balanced"], "b": {"kind": "bce", "smoothing": 0.1}},
+    }
+    later = {"mixture": {"kind": "progress", "reach": {"a": 0.9}}}
+    recipe = recipe_of(stages={"train": stage, "later": later}, select={"on": 0.1})
+    again = check_recipe(tomllib.loads(recipe.to_toml()), Path("here"))
+    assert again == recipe and again.stages["later"].mixture.model_dump()["reach"] == {"a": 0.9}
+
+
 def test_defaults_written_out_are_the_same_recipe() -> None:
     assert recipe_of(seed=0, stages={"train": {"merge": {"kind": "sum"}}}).digest == recipe_of().digest
 
@@ -114,11 +133,13 @@ def test_a_value_is_frozen_and_has_no_keys_but_its_own(value: Any) -> None:
         type(value)(**{**value.model_dump(), "another": 1})
 
 
-class Mean(Merge):
-    kind: str = "mean"
+class Share(Merge):
+    kind: str = "share"
     share: float = 1.0
 
-    def __call__(self, gram: Gram, state: dict[str, Any], rng: torch.Generator) -> tuple[Weights, dict[str, Any]]:
+    def __call__(
+        self, gram: Gram, state: dict[str, Any], rng: torch.Generator, tasks: Sequence[int]
+    ) -> tuple[Weights, dict[str, Any]]:
         return torch.full((len(gram),), self.share / len(gram)), state
 
 
@@ -131,18 +152,18 @@ class Zero(Loss):
 
 
 def test_own_methods_are_taken_from_python_and_written_out() -> None:
-    stage = {"merge": Mean(share=0.5), "batches_per_step": 2, "losses": {"a": [Zero(weight=2), "cross_entropy"]}}
+    stage = {"merge": Share(share=0.5), "batches_per_step": 2, "losses": {"a": [Zero(weight=2), "cross_entropy"]}}
     recipe = recipe_of(stages={"train": stage})
-    assert recipe.stages["train"].merge == Mean(share=0.5)
+    assert recipe.stages["train"].merge == Share(share=0.5)
     assert [loss.kind for loss in recipe.stages["train"].losses["a"]] == ["zero", "cross_entropy"]
     table = tomllib.loads(recipe.to_toml())["stages"]["train"]
-    assert table["merge"] == {"kind": "mean", "share": 0.5} and table["losses"]["a"][0] == {
+    assert table["merge"] == {"kind": "share", "share": 0.5} and table["losses"]["a"][0] == {
         "kind": "zero",
         "weight": 2.0,
     }
 
 
-@pytest.mark.parametrize("name", ["mean", f"{Mean.__module__}.Mean", "Mean"])
+@pytest.mark.parametrize("name", ["share", f"{Share.__module__}.Share", "Share"])
 def test_own_methods_are_not_taken_by_name(name: str) -> None:
     with pytest.raises(ValidationError, match="unknown kind"):
         Stage(merge=name)  # type: ignore[arg-type]
@@ -153,7 +174,9 @@ def test_an_instance_of_another_family_is_not_taken() -> None:
         Stage(merge=Zero())  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("family", [AnyHead, AnyMerge, AnyMixture, AnySchedule])
+@pytest.mark.parametrize(
+    "family", [AnyHead, AnyLoss, AnyMerge, AnyMixture, AnySchedule, AnyRegularizer, AnyAverage, AnyWeighting]
+)
 def test_every_member_of_a_family_goes_through_its_own_table(family: Any) -> None:
     members = family.__metadata__[0].members
     assert [member().model_dump()["kind"] for member in members.values()] == list(members)

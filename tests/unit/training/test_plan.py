@@ -1,5 +1,6 @@
 """A plan is a pure function of (seed, stage, epoch, task), and draws what the recipe asks for."""
 
+import json
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,8 @@ import pytest
 import torch
 
 from minbert.errors import DataError
+from minbert.losses import ClassBalanced
+from minbert.mixtures import AnyMixture
 from minbert.recipe import Stage
 from minbert.tasks import Classes, Rating, Split, Task, TaskData, YesNo
 from minbert.training.plan import Slot, StagePlan
@@ -77,7 +80,7 @@ class TestCounts:
         assert made.batches_per_epoch == 6
 
     @pytest.mark.parametrize("size", [1, 2, 3, 4, 100])
-    @pytest.mark.parametrize("mixture", ["sequential", "round_robin", "proportional"])
+    @pytest.mark.parametrize("mixture", sorted(AnyMixture.__metadata__[0].members))  # type: ignore[attr-defined]
     def test_the_number_of_steps_is_what_is_said(self, mixture: str, size: int) -> None:
         made = plan(batch=7, mixture=mixture, batches_per_step=size, epochs=4)
         steps = made.epoch(0)
@@ -120,9 +123,80 @@ class TestPool:
         made = plan(losses={"same": ["bce", "mnr"]})
         assert sorted(rows_of(made.epoch(0), "same")) == list(range(30))
 
+    def test_losses_may_use_different_rows(self) -> None:
+        made = plan(losses={"near": [{"kind": "mnr", "positive": 4.5}, "mse"]})
+        assert sorted(rows_of(made.epoch(0), "near")) == list(range(20))
+
+    def test_a_loss_learns_from_the_labels_of_train(self) -> None:
+        made = plan(losses={"topic": ["cross_entropy", "class_balanced"]}, samples=8)
+        learned = made.tasks["topic"].losses[1]
+        assert isinstance(learned, ClassBalanced) and learned.counts == (33, 17)
+        assert made.stage.losses["topic"][1] == ClassBalanced()
+
     def test_where_no_row_is_of_use_it_is_told(self) -> None:
         with pytest.raises(DataError, match=r"stages\.train\.losses\.near: expected rows that mnr can learn from"):
             plan(losses={"near": {"kind": "mnr", "positive": 4.5}})
+
+
+def drawn(made: StagePlan, task: str, epochs: int) -> list[list[int]]:
+    """The batches of a task, as they come."""
+    steps = [step for epoch in range(epochs) for step in made.epoch(epoch)]
+    return [slot.rows.tolist() for step in steps for slot in step if slot.task == task]
+
+
+CHOOSING = [{"kind": "fixed", "shares": {"near": 9}}, {"kind": "annealed", "final": 0}, {"kind": "square_root"}]
+
+
+class TestShares:
+    @pytest.mark.parametrize("mixture", CHOOSING, ids=lambda mixture: mixture["kind"])
+    @pytest.mark.parametrize("draw", ["stream", "once"])
+    def test_the_batches_of_a_task_are_the_same_ones_however_many_an_epoch_has(self, mixture: Any, draw: str) -> None:
+        stage: dict[str, Any] = {"batch": 4, "samples": {"topic": 30, "near": 10}, "draw": draw, "epochs": 5}
+        given, chosen = plan(**stage), plan(**stage, mixture=mixture)
+        for task in TASKS:
+            found, all_of_them = drawn(chosen, task, 5), drawn(given, task, 30)
+            assert found == all_of_them[: len(found)]
+        assert len(drawn(chosen, "near", 5)) > len(drawn(given, "near", 5))
+
+    @pytest.mark.parametrize("mixture", CHOOSING, ids=lambda mixture: mixture["kind"])
+    def test_it_is_a_pure_function_of_the_epoch_and_rows_used_are_those_drawn(self, mixture: Any) -> None:
+        one, two = (plan(mixture=mixture, batch=4, samples=11, epochs=4) for _ in range(2))
+        later = [one.epoch(epoch) for epoch in (3, 1, 0)]
+        assert all(same(two.epoch(epoch), steps) for epoch, steps in zip((3, 1, 0), later, strict=True))
+        for task, rows in one.rows_used().items():
+            assert rows.tolist() == sorted({row for batch in drawn(two, task, 4) for row in batch})
+
+    @pytest.mark.parametrize("mixture", ["proportional", "round_robin", *CHOOSING], ids=str)
+    def test_rows_per_epoch_are_those_of_the_batches(self, mixture: Any) -> None:
+        made = plan(mixture=mixture, batch=5, samples=25, epochs=4)
+        for task, rows in made.rows_per_epoch.items():
+            assert rows == sum(map(len, drawn(made, task, 4))) / 4
+
+
+class TestMemory:
+    STAGE = {"mixture": "progress", "batch": 4, "samples": {"topic": 30, "near": 10}, "epochs": 3}
+
+    def test_there_is_none_unless_scores_decide(self) -> None:
+        assert plan(mixture="annealed").start() == plan(mixture="annealed").after_epoch(0, {}, {}) == {}
+
+    def test_scores_change_the_next_epoch_and_every_task_goes_on_where_it_was(self) -> None:
+        made, given = plan(**self.STAGE), plan(**self.STAGE | {"mixture": "proportional"})
+        memory, found = made.start(), []
+        for epoch, scores in enumerate([{"topic": 1.0, "same": 1.0, "near": 0.2}, {"same": 1.0, "near": 1.0}, {}]):
+            steps = made.epoch(epoch, memory)
+            assert len(steps) == made.steps_per_epoch
+            found.append(steps)
+            memory = json.loads(json.dumps(made.after_epoch(epoch, memory, scores)))
+        for task in TASKS:
+            batches = [slot.rows.tolist() for steps in found for step in steps for slot in step if slot.task == task]
+            assert batches == drawn(given, task, 30)[: len(batches)]
+        often = [{task: sum(slot.task == task for step in steps for slot in step) for task in TASKS} for steps in found]
+        assert often[0] == {"topic": 8, "same": 8, "near": 3}
+        assert often[1]["near"] > 15 and often[2]["topic"] > 15
+
+    @pytest.mark.parametrize(("draw", "count"), [("stream", 50), ("once", 30)])
+    def test_rows_used_are_all_that_might_be(self, draw: str, count: int) -> None:
+        assert len(plan(**self.STAGE, draw=draw).rows_used()["topic"]) == count
 
 
 class TestPhases:

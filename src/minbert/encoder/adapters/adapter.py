@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import EncoderConfig
 from minbert.encoder.layout import Layout
 from minbert.shapes import Hidden, Vectors
 from minbert.values import Value
@@ -43,7 +43,7 @@ class Adapter(Value):
             generator: for the first weights.
         """
 
-    def build(self, config: BertConfig, generator: torch.Generator) -> TaskAdapter | None:
+    def build(self, config: EncoderConfig, generator: torch.Generator) -> TaskAdapter | None:
         """The part of one task; None: it has none.
 
         Args:

@@ -8,7 +8,7 @@ from torch import nn
 
 from minbert.encoder.adapters.adapter import Adapter, TaskAdapter
 from minbert.encoder.attention import attend
-from minbert.encoder.config import BertConfig
+from minbert.encoder.config import EncoderConfig
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import Linear
 from minbert.shapes import Hidden, Vectors
@@ -17,7 +17,7 @@ from minbert.shapes import Hidden, Vectors
 class ProjectedAttention(TaskAdapter):
     """The projected attention layers of one task: `V_E` and `V_D` once, queries, keys and values for every layer."""
 
-    def __init__(self, config: BertConfig, width: int, heads: int) -> None:
+    def __init__(self, config: EncoderConfig, width: int, heads: int) -> None:
         super().__init__()
         self.heads = heads
         self.narrow = Linear(config.hidden_size, width)
@@ -43,7 +43,7 @@ class Pal(Adapter):
     Source: Stickland & Murray 2019, "BERT and PALs", section 3.3; the number of heads, and that no matrix follows
     them, from the authors' code.
     Deviates: no GELU behind `V_D`, which the authors' code has and the paper has not; no dropout of the narrow
-    attention's weights; `V_D` zero.
+    attention's weights, and beside MPNet no bias for distances; `V_D` zero.
     """
 
     kind: Literal["pal"] = "pal"
@@ -55,7 +55,7 @@ class Pal(Adapter):
         if self.width % self.heads:
             raise ValueError(f"expected a width that is a multiple of {self.heads} heads, found {self.width}")
 
-    def build(self, config: BertConfig, generator: torch.Generator) -> TaskAdapter:
+    def build(self, config: EncoderConfig, generator: torch.Generator) -> TaskAdapter:
         """The module of one task."""
         module = ProjectedAttention(config, self.width, self.heads)
         for part in module.modules():

@@ -1,10 +1,6 @@
 """The worst errors, with their texts."""
 
 from pathlib import Path
-from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from minbert.inference import read_scores
 from minbert.reporting.page.html import Html, join, note, table, tag
@@ -12,6 +8,7 @@ from minbert.reporting.page.material import Material
 from minbert.reporting.page.section import Section
 from minbert.tasks import Task
 from minbert.training.answers import Answered
+from minbert.training.details import worst_rows
 
 SHOWN = 8
 LETTERS = 320
@@ -19,7 +16,7 @@ LETTERS = 320
 
 
 def errors(made: Material) -> Section:
-    """A table for each task: the surest of the wrong answers, or the ratings that are furthest off."""
+    """A table for each task: the wrong answers whose label seemed least likely, or the ratings furthest off."""
     found = made.answered("classes", "yes_no", "rating")
     if not found:
         return Section("Worst errors", absent=made.unanswered)
@@ -27,32 +24,29 @@ def errors(made: Material) -> Section:
     for name, splits in found.items():
         parts += [tag("h3", name), _table(made, name, made.tasks[name], splits["dev"])]
     lead = (
-        "The surest of the wrong answers, and the ratings that are furthest from their labels. Some labels are wrong."
+        "The wrong answers whose label the model thought least likely, and the ratings that are furthest from their "
+        "labels. Some labels are wrong."
     )
     return Section("Worst errors", lead, tuple(parts))
 
 
-def worst(task: Task, found: Answered) -> tuple[npt.NDArray[Any], list[str], list[str], list[str]]:
+def worst(task: Task, found: Answered) -> tuple[list[int], list[str], list[str], list[str]]:
     """The rows in order, and of each its label, the answer, and how sure or how far off it was."""
     said, labels = read_scores(task, found.scores), found.labels.numpy()
+    order = worst_rows(task, found.labels, found.scores, SHOWN)
     if task.kind == "rating":
-        distance = said.scores - labels
-        order = np.argsort(-np.abs(distance), kind="stable")[:SHOWN]
-        off = [f"{distance[i]:+.2f}" for i in order]
+        off = [f"{said.scores[i] - labels[i]:+.2f}" for i in order]
         return order, [f"{labels[i]:.2f}" for i in order], [f"{said.scores[i]:.2f}" for i in order], off
-    truth = [said.classes[int(label)] for label in labels]
-    wrong = np.array([label != answer for label, answer in zip(truth, said.labels, strict=True)])
-    order = np.argsort(-np.where(wrong, said.scores, -1.0), kind="stable")[: min(SHOWN, int(wrong.sum()))]
     sure = [f"{said.scores[i]:.0%}" for i in order]
-    return order, [truth[i] for i in order], [said.labels[i] for i in order], sure
+    return order, [said.classes[int(labels[i])] for i in order], [said.labels[i] for i in order], sure
 
 
 def _table(made: Material, name: str, task: Task, found: Answered) -> Html:
     order, labels, answers, sizes = worst(task, found)
-    if not len(order):
+    if not order:
         return note("None: every answer on dev is right.")
     rows = []
-    for number, label, answer, size in zip(order.tolist(), labels, answers, sizes, strict=True):
+    for number, label, answer, size in zip(order, labels, answers, sizes, strict=True):
         text = tag("td", *_texts(made, name, number), class_="text", dir="auto")
         rows.append([_place(made, name, number), text, tag("td", label), tag("td", answer), size])
     head = ["where", " and ".join(task.text), "label", "answer", "off by" if task.kind == "rating" else "sure"]

@@ -8,11 +8,11 @@ from typing import Any
 
 from minbert.errors import DataError, MinbertError, RunError
 from minbert.runs import Run, read_lines
-from minbert.storage import digest_of
-from minbert.tasks import Find, Split, Task, load_task
+from minbert.tasks import Split, Task, load_task
 from minbert.training.answers import FILE as ANSWERS
 from minbert.training.answers import Answered, Answers, read_answers, read_tasks
 from minbert.training.conflicts import FILE as CONFLICTS
+from minbert.training.recorded import recorded_files
 
 
 @dataclass(frozen=True)
@@ -130,29 +130,11 @@ def dev_rows(
     found = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, task in tasks.items():
-            find = recorded_files(task, record["files"][name], data)
+            find = recorded_files(record, name, task, data, lambda place: place.name)
             # The run may have left bad rows out; whether these are its rows is checked against its labels.
             rows = load_task(name, task, find, result["seed"], select, Path(folder) / "bad.jsonl")
             found[name] = rows.splits["dev"]
     return found
-
-
-def recorded_files(task: Task, files: dict[str, list[dict[str, str]]], data: Path | None) -> Find:
-    """Finds the files of a task where the run found them, or under `data`."""
-    named = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
-    places = {
-        name: file for split, names in named.items() for name, file in zip(names, files.get(split, []), strict=False)
-    }
-
-    def find(name: str) -> Path:
-        path = data / name if data else Path(places[name]["path"])
-        if not path.is_file():
-            raise DataError(f"{path.name}: expected where the run read it, found none; say where with --data")
-        if digest_of(path) != places[name]["sha256"]:
-            raise DataError(f"{path.name}: expected the file that the run read, found that it has changed since")
-        return path
-
-    return find
 
 
 def _check_rows(rows: dict[str, Split], answers: Answers) -> None:

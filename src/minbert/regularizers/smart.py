@@ -1,0 +1,68 @@
+"""SMART: outputs should hardly change where the embeddings of the tokens change a little, in the worst direction."""
+
+from typing import Literal
+
+import torch
+from pydantic import Field
+
+from minbert.outputs import Outputs
+from minbert.regularizers.again import Again
+from minbert.regularizers.divergence import divergence
+from minbert.regularizers.regularizer import Memory, Penalty, Regularizer
+from minbert.shapes import Hidden, Scores
+
+TINY = torch.finfo(torch.float32).tiny
+
+
+class Smart(Regularizer):
+    """`mean_i max_{||d||_inf <= epsilon} l_s(f(x_i + d), f(x_i))`, with d added to each token's embedding.
+
+    d starts as `N(0, noise^2)`, goes `rate` times the direction of steepest ascent, and is projected into the ball.
+    Both passes have the same dropout masks, so that only d tells them apart, and compute in float32: in bfloat16 a
+    shift of 1e-5 is rounded away.
+
+    Attributes:
+        epsilon: radius of the ball, above 0. The penalty grows with its square: at the paper's 1e-5 it is far below any
+            loss.
+        noise: standard deviation of the start, above 0; the start is projected too.
+        rate: length of a step of the ascent, above 0.
+        steps: of the ascent, 1 or more.
+
+    Source: Jiang et al. 2020, section 3.1 and algorithm 1 (their lambda is `weight`).
+    Deviates: the gradient on a token's shift is divided by its largest entry. As it is, it is about as small as the
+    start, so that a step of the paper's rate would hardly move the shift.
+    """
+
+    kind: Literal["smart"] = "smart"
+    epsilon: float = Field(default=1e-5, gt=0)
+    noise: float = Field(default=1e-5, gt=0)
+    rate: float = Field(default=1e-3, gt=0)
+    steps: int = Field(default=1, ge=1)
+
+    @property
+    def passes(self) -> int:
+        return self.steps + 1
+
+    def __call__(self, outputs: Outputs, again: Again, state: Memory) -> Penalty:
+        """The mean over the rows."""
+        exact = torch.float32
+        scores = outputs.scores if again.precision == exact else again(precision=exact).scores
+        shift = self.shift(scores.detach(), again)
+        moved = again(shift=shift, precision=exact).scores
+        return Penalty(divergence(again.kind, moved, scores).mean())
+
+    def shift(self, scores: Scores, again: Again) -> Hidden:
+        """The shift of each token that the ascent ends at; no entry is beyond `epsilon`."""
+        still = [weight.detach() for weight in again.weights]
+        shift = self._projected(self.noise * again.noise())
+        for _ in range(self.steps):
+            shift.requires_grad_()
+            moved = again(shift=shift, weights=still, precision=torch.float32).scores
+            slope = again.gradient(divergence(again.kind, moved, scores).sum(), shift)
+            uphill = slope / slope.abs().amax(-1, keepdim=True).clamp_min(TINY)
+            shift = self._projected(shift.detach() + self.rate * uphill)
+        return shift
+
+    def _projected(self, shift: Hidden) -> Hidden:
+        """The nearest point of the ball."""
+        return shift.clamp(-self.epsilon, self.epsilon)
