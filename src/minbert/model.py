@@ -1,7 +1,8 @@
 """One encoder, a head per task."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -176,25 +177,44 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
 
 
 def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> None:
-    """Gives the heads of some tasks the weights that they have in a whole checkpoint.
+    """Gives the heads of some tasks, and their adapters, the weights that they have in a whole checkpoint.
 
     Raises:
-        WeightsError: tensors do not fit.
+        WeightsError: tensors do not fit, or the checkpoint has adapters that the model lacks.
     """
+    had = _read_adapters(folder)
+    if had and had != model.of_tasks:
+        said = " and ".join(repr(adapter.kind) for adapter in had)
+        raise WeightsError(f"encoder.adapters: expected {said} as in {folder}, whose heads were trained with it")
+    for file, part in _parts(model).items():
+        if file == HEADS or had:
+            with _fitting(folder / file):
+                tensors = load_file(folder / file)
+                for task in tasks:
+                    prefix = f"{_key(task)}."
+                    mine = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
+                    part[_key(task)].load_state_dict(mine)
+
+
+@contextmanager
+def _fitting(file: Path) -> Iterator[None]:
+    """Turns what torch says of tensors that do not fit into one named error."""
     try:
-        tensors = load_file(folder / HEADS)
-        for task in tasks:
-            prefix = f"{_key(task)}."
-            mine = {name.removeprefix(prefix): found for name, found in tensors.items() if name.startswith(prefix)}
-            model.head(task).load_state_dict(mine)
+        yield
     except (RuntimeError, SafetensorError) as fault:
-        raise WeightsError(f"{folder / HEADS}: the heads do not fit the tasks ({fault})") from fault
+        raise WeightsError(f"{file}: the {file.stem} do not fit the tasks ({fault})") from fault
 
 
 def read_settings(folder: Path) -> tuple[Pooling, dict[str, Task]]:
     """How the heads of a whole checkpoint pool, and what its tasks are."""
     settings = json.loads((folder / SETTINGS).read_text())
     return settings["pooling"], TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
+
+
+def _read_adapters(folder: Path) -> tuple[Adapter, ...]:
+    """The tasks' adapters of a whole checkpoint."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
 
 
 def load_model(folder: Path) -> MultiTaskModel:
@@ -205,17 +225,12 @@ def load_model(folder: Path) -> MultiTaskModel:
         WeightsError: tensors do not fit.
     """
     folder = valid_folder(folder)
-    settings = json.loads((folder / SETTINGS).read_text())
-    tasks = TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
-    adapters = TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
+    pooling, tasks = read_settings(folder)
     source = resolve(str(folder / "encoder"))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
-    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, settings["pooling"], adapters=adapters)
+    model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, pooling, adapters=_read_adapters(folder))
     for name, part in _parts(model).items():
-        try:
+        with _fitting(folder / name):
             part.load_state_dict(load_file(folder / name))
-        except (RuntimeError, SafetensorError) as fault:
-            what = name.partition(".")[0]
-            raise WeightsError(f"{folder / name}: the {what} do not fit the tasks ({fault})") from fault
     return model.eval()

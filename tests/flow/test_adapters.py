@@ -202,6 +202,27 @@ class TestCheckpoint:
         encoders = [load_file(run / "best" / "encoder" / "model.safetensors") for run in (both, tmp_path / "run")]
         assert all(torch.equal(encoders[0][name], encoders[1][name]) for name in encoders[0])
 
+    def test_a_run_goes_on_with_its_adapters(self, both: Path, tmp_path: Path) -> None:
+        old = load_model(both / "best").state_dict()
+        # The next stage is of the task on questions alone: what belongs to the others is as it was.
+        stages = {
+            "more": {"tasks": ["questions"], "update": ["adapters", "heads"], "epochs": 1, "batch": 8, "lr": 1e-2}
+        }
+        recipe = Recipe.model_validate({"tasks": Recipe.load(both / "recipe.toml").tasks, "stages": stages})
+        train(recipe.model_copy(update={"folder": DEMO}), tmp_path / "run", start=both, with_floors=False)
+        now = load_model(tmp_path / "run" / "best").state_dict()
+        same = {name for name, tensor in now.items() if torch.equal(tensor, old[name])}
+        assert {name for name in now if "to_sentiment" in name} <= same
+        assert not {name for name in now if "adapters.to_questions" in name and "bias" not in name} & same
+
+    def test_a_run_does_not_go_on_without_them(self, both: Path, tmp_path: Path) -> None:
+        said = {"tasks": Recipe.load(both / "recipe.toml").tasks, "encoder": {"adapters": []}}
+        recipe = Recipe.model_validate(said).model_copy(update={"folder": DEMO})
+        with pytest.raises(
+            WeightsError, match=r"encoder\.adapters: expected 'pal' as in .*, whose heads were trained with"
+        ):
+            train(recipe, tmp_path / "run", start=both, with_floors=False)
+
     def test_adapters_that_do_not_fit_are_named(self, both: Path, tmp_path: Path) -> None:
         model = load_model(both / "best")
         stranger = toy(str(both), {"kind": "pal", "width": 4, "heads": 2})

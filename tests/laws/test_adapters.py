@@ -9,7 +9,18 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from minbert.encoder import AnyAdapter, Bert, BertConfig, Pooling, TaskAdapter, fold, folded, low_rank_parameters
+from minbert.encoder import (
+    AnyAdapter,
+    Bert,
+    BertConfig,
+    Mpnet,
+    MpnetConfig,
+    Pooling,
+    TaskAdapter,
+    fold,
+    folded,
+    low_rank_parameters,
+)
 from minbert.encoder.adapters import Adapter, Lora, LowRank, Pal
 from minbert.encoder.bert import fresh
 from minbert.encoder.layer import Layer
@@ -95,6 +106,21 @@ def test_each_task_of_a_pack_gets_what_it_gets_alone(
         for number, (vectors,) in enumerate(together):
             ((alone,),) = bert.vectors_of([packs[number]], [(hows[number],)], [number], [adapters[number]])
             torch.testing.assert_close(vectors, alone, rtol=0, atol=1e-5)
+
+
+def test_mpnet_takes_adapters_too() -> None:
+    sizes = MpnetConfig(**{**SIZES.model_dump(exclude={"model_type", "type_vocab_size"}), "vocab_size": 54})
+    mpnet = Mpnet(sizes).eval()
+    fresh(mpnet, 0.3, rng(1))
+    packs, pal = [packed_of([3, 9]), packed_of([5, 30], 1)], pal_of(1)
+    plain = [found[0] for found in mpnet.vectors_of(packs, [("mean",)] * 2)]
+    ALL.attach(mpnet.blocks()[1:], rng())
+    for parameter in low_rank_parameters(mpnet):
+        parameter.data.normal_(0, 0.02, generator=rng())
+    own, none = (found[0] for found in mpnet.vectors_of(packs, [("mean",)] * 2, None, [pal, None]))
+    assert (own - plain[0]).abs().max() > 0.01 and (none - plain[1]).abs().max() > 1e-4
+    fold(mpnet)
+    torch.testing.assert_close(mpnet.vectors(packs[1], "mean"), none, rtol=0, atol=1e-5)
 
 
 def test_the_adapter_of_another_task_gets_no_gradient() -> None:

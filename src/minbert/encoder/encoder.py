@@ -13,14 +13,11 @@ from minbert.encoder.adapters import Beside, TaskAdapter
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
 from minbert.encoder.layer import Layer
-from minbert.encoder.layout import Layout
+from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
-
-ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
-"""Under so many tokens, their number is rounded up to a multiple of this."""
 
 
 class Pooler(nn.Module):
@@ -33,16 +30,6 @@ class Pooler(nn.Module):
     def forward(self, first: Vectors) -> Vectors:
         """The pooled vectors."""
         return torch.tanh(self.dense(first))
-
-
-def rounded(tokens: int) -> int:
-    """How many rows the layers compute for so many tokens.
-
-    For each number of rows that it meets, the matrix library keeps a plan of its own, and the memory of the step before
-    does not fit the next: with a few numbers only, a run holds a third of the memory.
-    """
-    step = next(step for bound, step in ROUNDING if tokens < bound)
-    return -(-tokens // step) * step
 
 
 class Encoder(nn.Module, ABC):

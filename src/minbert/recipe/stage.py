@@ -54,11 +54,11 @@ class Stage(Value):
         batches_per_step: batches whose gradients make one step.
         weighting: a factor on each task's loss that is learned, on top of `weight`.
         merge: how the gradients of the tasks of a step become one.
-        update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         regularizers: penalties beside the losses, against learning train by heart; one or several, each on all tasks or
             on those that it names.
         average: of the weights over the steps, which is scored and kept in place of the weights; None: there is none.
             The next stage goes on from the plain weights.
+        update: what is trained: `encoder`, `encoder[4:]`, `adapters`, `heads`.
         schedule: the factor on the rates over the steps.
         optimizer: how gradients move weights.
         conflicts_every: every so many steps the tasks' gradients are compared and written down; 0: never.

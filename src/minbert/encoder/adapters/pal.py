@@ -43,7 +43,7 @@ class Pal(Adapter):
     Source: Stickland & Murray 2019, "BERT and PALs", section 3.3; the number of heads, and that no matrix follows
     them, from the authors' code.
     Deviates: no GELU behind `V_D`, which the authors' code has and the paper has not; no dropout of the narrow
-    attention's weights; `V_D` zero.
+    attention's weights, and beside MPNet no bias for distances; `V_D` zero.
     """
 
     kind: Literal["pal"] = "pal"
