@@ -7,12 +7,13 @@ from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
 from minbert.encoder.hardware import choice, choose_precision, device_of, environment
 from minbert.encoder.mpnet import Mpnet
-from minbert.encoder.pooling import Pooling
+from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import Source, resolve
 
 __all__ = [
     "Adapter",
     "AnyAdapter",
+    "AskedPooling",
     "Bert",
     "BertConfig",
     "Encoder",

@@ -2,7 +2,7 @@
 
 import json
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, NamedTuple
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
@@ -11,7 +11,7 @@ from minbert.encoder.bert import Bert, fresh
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.mpnet import Mpnet
-from minbert.encoder.pooling import Pooling
+from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import WEIGHTS, Source
 from minbert.encoder.usage import LIMITS, MODULES, PROMPTS
 from minbert.encoder.weights import export, fill
@@ -42,7 +42,7 @@ def load_folder(
     max_tokens: int | None = None,
     dropout: float | None = None,
     seed: int = 0,
-    pooling: Pooling | Literal["auto"] = "auto",
+    pooling: AskedPooling = "auto",
     prompt: str = "auto",
 ) -> Loaded:
     """Reads an encoder.

@@ -12,6 +12,9 @@ Pooling = Literal["mean", "cls", "pooler"]
 """`mean` over all tokens, special ones included; `cls` the first token; `pooler` the first token through BERT's own
 dense layer and tanh."""
 
+AskedPooling = Literal["auto", "mean", "cls", "pooler"]
+"""The same; `auto`: as the encoder's own folder says, `mean` where it says nothing."""
+
 
 def mean(hidden: Hidden, packed: Packed) -> Vectors:
     """The mean of each sequence's tokens, special tokens included, in the order of the pack."""

@@ -4,9 +4,9 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from minbert.encoder.pooling import Pooling
+from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.errors import WeightsError
 
 Find = Callable[[str], Path | None]
@@ -37,7 +37,7 @@ class Usage:
     prompt: str = ""
     remarks: tuple[str, ...] = ()
 
-    def pooling_or(self, asked: Pooling | Literal["auto"], name: str) -> Pooling:
+    def pooling_or(self, asked: AskedPooling, name: str) -> Pooling:
         """The pooling that was asked for; `auto`: the folder's own, or `mean` where it says nothing.
 
         Args:

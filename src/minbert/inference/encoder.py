@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from minbert.encoder import Encoder, Pooling, choose_precision, device_of, load_folder, resolve
+from minbert.encoder import AskedPooling, Encoder, Pooling, choose_precision, device_of, load_folder, resolve
 from minbert.inference.forward import Advance, embed_rows, silent
 from minbert.text.batches import texts_of
 from minbert.text.packed import pack
@@ -109,7 +109,7 @@ def load_encoder(
     source: str | Path,
     max_tokens: int | None = None,
     device: str = "auto",
-    pooling: Pooling | Literal["auto"] = "auto",
+    pooling: AskedPooling = "auto",
     prompt: str = "auto",
 ) -> SentenceEncoder:
     """Opens an encoder.

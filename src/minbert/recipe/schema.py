@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import tomlkit
 from pydantic import BeforeValidator, Field, ValidationError
 
-from minbert.encoder import AnyAdapter, Pooling
+from minbert.encoder import AnyAdapter, AskedPooling
 from minbert.errors import RecipeError
 from minbert.recipe.adapters import adapter_faults
 from minbert.recipe.faults import placed, said_of
@@ -36,7 +36,7 @@ class EncoderSpec(Value):
 
     source: str = "minilm"
     digest: str = ""
-    pooling: Pooling | Literal["auto"] = "auto"
+    pooling: AskedPooling = "auto"
     prompt: str = "auto"
     max_tokens: int = Field(default=256, ge=8)
     dropout: float = Field(default=0.1, ge=0, lt=1)

@@ -231,7 +231,7 @@ def equip(
     fresh = [r for r in loaded.remarks if "pooler" in r and uses_pooler(recipe)]
     said = [f"encoder {source.name}: {r}" for r in [*fresh, *followed(recipe, source, loaded), *source.usage.remarks]]
     remarks = said + [f"{name}: {remark}" for name, data in rows.items() for remark in data.remarks]
-    extras = tuple(loaded.remarks)
+    extras = (*loaded.remarks, *source.usage.remarks)
     return Setup(recipe, source, model.to(place), rows, texts, place, kind, tuple(remarks), extras, teachers, start)
 
 
