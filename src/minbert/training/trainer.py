@@ -130,7 +130,8 @@ class Trainer:
             self._epoch_end(name, begin)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
-        self.listener.advance(work_left(self.setup, plan, place.epoch))
+        if place.epoch < stage.epochs:
+            self.listener.advance(work_left(self.setup, plan, place.epoch))
         place.stage, place.epoch, place.peak, place.waited = place.stage + 1, 0, None, 0
 
     def _spent(self) -> bool:
