@@ -2,6 +2,7 @@
 
 import os
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,12 +20,14 @@ RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in th
 DATA = Annotated[
     Path | None, typer.Option(help="Folder of the data files. Default: the recipe's own, then MINBERT_DATA.")
 ]
+DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+SET = Annotated[list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")]
+SKIP_BAD = Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")]
 FROM = Annotated[
     Path | None,
     typer.Option("--from", help="Go on from this run: its weights, its tasks, and what the recipe leaves unsaid."),
 ]
-BOARD = Annotated[bool, typer.Option("--tensorboard", help="Write losses, rates and scores there too.")]
-DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+TENSORBOARD = Annotated[bool, typer.Option("--tensorboard", help="Write losses, rates and scores to RUN/tensorboard.")]
 
 
 @told
@@ -32,19 +35,15 @@ def train(
     recipe: RECIPE,
     data: DATA = None,
     run: Annotated[Path | None, typer.Option(help="Where the run goes. Default: runs/<recipe>[-seed-k].")] = None,
-    set_: Annotated[
-        list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")
-    ] = None,
+    set_: SET = None,
     seeds: Annotated[
         str, typer.Option(help="Train with each, e.g. 0-4 or 0,2,5; the same command goes on, and skips what is done.")
     ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished run.")] = False,
     dry: Annotated[bool, typer.Option("--dry-run", help="Look at the data, time five steps, write nothing.")] = False,
-    skip_bad: Annotated[
-        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
-    ] = None,
+    skip_bad: SKIP_BAD = None,
     from_: FROM = None,
-    board: BOARD = False,
+    tensorboard: TENSORBOARD = False,
     device: DEVICE = "auto",
 ) -> None:
     """Train what a recipe says, on all its tasks at once.
@@ -57,11 +56,11 @@ def train(
     from minbert.training import continued, read_start
     from minbert.training.tensorboard import check_tensorboard
 
-    if board:
+    if tensorboard:
         check_tensorboard()
-    begun = read_start(from_) if from_ else None
-    value = load_recipe(recipe, set_ or [], (lambda new: continued(new, begun)) if begun else None)
-    given = Given(data, device, skip_bad, from_, board)
+    complete = partial(continued, start=read_start(from_)) if from_ else None
+    value = load_recipe(recipe, set_ or [], complete)
+    given = Given(data, device, skip_bad, from_, tensorboard)
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     if seeds:
         if seeded:

@@ -118,7 +118,8 @@ class Trainer:
             stepper.memories["mixture"] = plan.after_epoch(place.epoch, stepper.memories["mixture"], scores)
             place.epoch, place.step, place.sums, place.counts = place.epoch + 1, 0, {}, {}
             self._snapshot(stepper)
-        self.listener.advance(work_left(self.setup, plan, place.epoch))
+        if place.epoch < stage.epochs:
+            self.listener.advance(work_left(self.setup, plan, place.epoch))
         place.stage, place.epoch, place.peak, place.waited = place.stage + 1, 0, None, 0
 
     def _stepper(self, name: str, stage: Stage, plan: StagePlan) -> Stepper:
