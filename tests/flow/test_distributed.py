@@ -120,7 +120,7 @@ STAGES: dict[str, dict[str, Any]] = {
     "regularized": {
         "regularizers": [
             *("smart_released", "bregman", "r_drop", "simcse"),
-            *("smart", {"kind": "smart", "epsilon": 0.1, "rate": 0.1}),
+            *("smart", {"kind": "smart", "epsilon": 0.1}),
         ],
         "average": {"kind": "ema", "decay": 0.9},
         "optimizer": {"kind": "adamw", "memory": "shared", "towards": "start", "weight_decay": 1.0},

@@ -16,7 +16,7 @@ from minbert.training import Interrupted, Listener
 
 KINDS = list(AnyRegularizer.__metadata__[0].members)  # type: ignore[attr-defined]
 REMEMBERING = {
-    "regularizers": ["bregman", {"kind": "smart", "tasks": ["questions"], "epsilon": 0.1, "rate": 0.1}],
+    "regularizers": ["bregman", {"kind": "smart", "tasks": ["questions"], "epsilon": 0.1}],
     "average": {"kind": "ema", "decay": 0.9},
     "optimizer": {"kind": "adamw", "towards": "start", "weight_decay": 0.1},
 }
@@ -55,7 +55,7 @@ def test_a_weight_near_0_gives_the_plain_run(tiny_bert: Path, toy_data: Path, tm
 def test_each_changes_what_is_learned(tiny_bert: Path, toy_data: Path, tmp_path: Path) -> None:
     stages: dict[str, dict[str, Any]] = {kind: {"regularizers": kind} for kind in KINDS if kind != "smart"}
     # In the paper's ball SMART is too faint to see in so few steps.
-    stages["smart"] = {"regularizers": {"kind": "smart", "epsilon": 0.1, "rate": 0.1}}
+    stages["smart"] = {"regularizers": {"kind": "smart", "epsilon": 0.1}}
     stages |= {"average": {"average": "ema"}, "start": {"optimizer": REMEMBERING["optimizer"]}}
     few: dict[str, Any] = {"samples": 8, "schedule": "constant"}
     stages["plain"] = {}

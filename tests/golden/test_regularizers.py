@@ -63,7 +63,7 @@ def test_smart_climbs_to_the_corner_of_the_ball() -> None:
     # The start is .01 (1, -2), where the score has moved by .05; the slope there is 2 * .05 * (3, -1), its direction
     # (1, -1/3). .5 of it leads to (.51, -.187), and the ball ends at .1: (.1, -.1), where the score has moved by .4.
     again = Slope()
-    found = Smart(epsilon=0.1, noise=0.01, rate=0.5)(again(), again, {})
+    found = Smart(epsilon=0.1, noise=0.1, rate=5)(again(), again, {})
     assert torch.allclose(again.shifts[0], torch.tensor([[0.01, -0.02]]))
     assert torch.allclose(again.shifts[1], torch.tensor([[0.1, -0.1]]))
     assert float(found.value.detach()) == pytest.approx(0.16, abs=1e-6) and found.counted == ()

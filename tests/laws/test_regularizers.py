@@ -112,7 +112,7 @@ def test_the_shift_of_smart_stays_in_the_ball(
     epsilon: float, noise: float, rate: float, seed: int, steps: int, kind: str
 ) -> None:
     again = Small(kind, seed=seed)
-    smart = Smart(epsilon=epsilon, noise=noise, rate=max(rate, epsilon), steps=steps)
+    smart = Smart(epsilon=epsilon, noise=noise, rate=rate, steps=steps)
     shift = smart.shift(again().scores.detach(), again)
     assert shift.shape == (ROWS, WIDTH) and float(shift.abs().max()) <= epsilon * (1 + 1e-6)
 
@@ -120,7 +120,7 @@ def test_the_shift_of_smart_stays_in_the_ball(
 @given(seed=st.integers(0, 99), kind=st.sampled_from(KINDS))
 def test_smart_finds_a_worse_place_than_its_start(seed: int, kind: str) -> None:
     again = Small(kind, seed=seed)
-    smart = Smart(epsilon=0.1, noise=0.03, rate=1.0)
+    smart = Smart(epsilon=0.1, noise=0.3, rate=10)
     climbed = float(smart(again(), again, {}).value.detach())
     start = smart.model_copy(update={"rate": 1e-12})
     assert climbed >= float(start(again(), again, {}).value.detach())

@@ -1,9 +1,9 @@
 """SMART: outputs should hardly change where the embeddings of the tokens change a little, in the worst direction."""
 
-from typing import Any, Literal
+from typing import Literal
 
 import torch
-from pydantic import Field, field_validator
+from pydantic import Field
 
 from minbert.outputs import Outputs
 from minbert.regularizers.again import Again
@@ -17,35 +17,28 @@ TINY = torch.finfo(torch.float32).tiny
 class Smart(Regularizer):
     """`mean_i max_{||d||_inf <= epsilon} l_s(f(x_i + d), f(x_i))`, with d added to each token's embedding.
 
-    d starts as `N(0, noise^2)`, goes `rate` times the direction of steepest ascent, and is projected into the ball.
+    d starts as `N(0, (noise epsilon)^2)`, goes `rate epsilon` uphill, and is projected into the ball after both.
     Both passes have the same dropout masks, so that only d tells them apart, and compute in float32: in bfloat16 a
     shift of 1e-5 is rounded away.
 
     Attributes:
         epsilon: radius of the ball, above 0. The penalty grows with its square: at the paper's 1e-5 it is far below any
             loss.
-        noise: standard deviation of the start, above 0; the start is projected too.
+        noise: standard deviation of the start, in radii, above 0. From far below 1 the way uphill drowns in rounding.
+        rate: length of a step of the ascent, in radii, above 0.
         steps: of the ascent, 1 or more.
-        rate: length of a step of the ascent; all steps together must reach from the middle of the ball to its edge.
 
     Source: Jiang et al. 2020, section 3.1 and algorithm 1 (their lambda is `weight`).
     Deviates: the gradient on a token's shift is divided by its largest entry. As it is, it is about as small as the
-    start, so that a step of the paper's rate would hardly move the shift.
+    start, so that a step of the paper's rate would hardly move the shift. The paper's start and rate, 1e-5 and 1e-3,
+    are given in radii, so that another radius needs no other setting.
     """
 
     kind: Literal["smart"] = "smart"
     epsilon: float = Field(default=1e-5, gt=0)
-    noise: float = Field(default=1e-5, gt=0)
+    noise: float = Field(default=1.0, gt=0)
+    rate: float = Field(default=100.0, gt=0)
     steps: int = Field(default=1, ge=1)
-    rate: float = Field(default=1e-3, gt=0, validate_default=True)
-
-    @field_validator("rate")
-    @classmethod
-    def _reaches_the_edge(cls, rate: float, info: Any) -> float:
-        if {"epsilon", "steps"} <= info.data.keys() and rate * info.data["steps"] < info.data["epsilon"]:
-            wanted = "expected epsilon / steps or more, so that the ascent can reach the edge of the ball"
-            raise ValueError(f"{wanted}, found {rate:g} with epsilon {info.data['epsilon']:g}; set rate")
-        return rate
 
     @property
     def passes(self) -> int:
@@ -63,13 +56,13 @@ class Smart(Regularizer):
     def shift(self, scores: Scores, again: Again) -> Hidden:
         """The shift of each token that the ascent ends at; no entry is beyond `epsilon`."""
         still = [weight.detach() for weight in again.weights]
-        shift = self._projected(self.noise * again.noise())
+        shift = self._projected(self.noise * self.epsilon * again.noise())
         for _ in range(self.steps):
             shift.requires_grad_()
             moved = again(shift=shift, weights=still, precision=torch.float32).scores
             slope = again.gradient(divergence(again.kind, moved, scores).sum(), shift)
             uphill = slope / slope.abs().amax(-1, keepdim=True).clamp_min(TINY)
-            shift = self._projected(shift.detach() + self.rate * uphill)
+            shift = self._projected(shift.detach() + self.rate * self.epsilon * uphill)
         return shift
 
     def _projected(self, shift: Hidden) -> Hidden:

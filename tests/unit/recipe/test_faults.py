@@ -110,7 +110,7 @@ STAGE = [
         "unknown kind 'smrat'; did you mean 'smart'? known: smart, smart_released",
     ),
     ('regularizers = { kind = "smart", epsilon = 0 }', "regularizers.epsilon", "greater than 0, found 0"),
-    ('regularizers = { kind = "smart", epsilon = 0.1 }', "regularizers.rate", "found 0.001 with epsilon 0.1; set rate"),
+    ('regularizers = { kind = "smart", rate = 0 }', "regularizers.rate", "greater than 0, found 0"),
     ('regularizers = ["r_drop", { kind = "smart", epislon = 1 }]', "regularizers.epislon", "did you mean 'epsilon'?"),
     ('regularizers = { kind = "r_drop", tasks = "pari" }', "regularizers", "'r_drop': expected a task of this recipe"),
     ('regularizers = "r_drop"\nupdate = "heads"', "regularizers", "expected an encoder that moves for 'r_drop', found"),
