@@ -77,8 +77,8 @@ def test_a_step_elsewhere_uses_plain_operations(
     optimizer = AdamW(encoder.parameters())
     batch = packed().to("meta")
     with Seen("meta") as seen:
-        vectors = encoder.vectors_of([batch, batch], ["mean", "cls"], [1, 2])
-        torch.cat(vectors).sum().backward()
+        vectors = encoder.vectors_of([batch, batch], [("mean",), ("cls",)], [1, 2])
+        torch.cat([one for found in vectors for one in found]).sum().backward()
         optimizer.step()
         with torch.inference_mode():
             encoder.eval().vectors(batch, "pooler")
@@ -94,7 +94,7 @@ def test_the_plain_ways_give_the_same(model: Callable[[], Encoder], how: Any, mo
     fresh(encoder, 0.3, torch.Generator().manual_seed(0))
 
     def run() -> list[Tensor]:
-        (vectors,) = encoder.vectors_of([packed()], [how], [7])
+        ((vectors,),) = encoder.vectors_of([packed()], [(how,)], [7])
         used = [parameter for parameter in encoder.parameters()]
         rng = torch.Generator().manual_seed(1)
         grads = torch.autograd.grad(
