@@ -158,6 +158,18 @@ def test_a_pack_pooled_in_several_ways_is_pooled_as_in_each(bert: Bert, sequence
             torch.testing.assert_close(vectors, bert.vectors(packed, how), rtol=0, atol=1e-5)
 
 
+def test_dropout_is_the_same_whether_gradients_are_kept_or_not(bert: Bert) -> None:
+    bert.train()
+    packed = pack([tokens([(1, 0)] * n) for n in (3, 9, 4)])
+    kept = bert.vectors_of([packed], [["mean"]], [5])[0][0]
+    with torch.no_grad():
+        again = bert.vectors_of([packed], [["mean"]], [5])[0][0]
+        other = bert.vectors_of([packed], [["mean"]], [6])[0][0]
+    torch.testing.assert_close(kept.detach(), again, rtol=0, atol=1e-5)
+    assert (kept - other).abs().max() > 1e-2
+    bert.eval()
+
+
 def test_a_pack_of_packs_says_where_each_sequence_is() -> None:
     packs = [pack([tokens([(1, 0)] * n) for n in sizes]) for sizes in ([3, 1], [2, 5, 2])]
     whole = join(packs)

@@ -70,9 +70,10 @@ class AddNorm(nn.LayerNorm):
             noise: for the dropout; None: from torch's default generator.
             firsts: a row per sequence, not per token.
         """
-        if torch.is_grad_enabled():
+        dropping = self.training and self.share > 0
+        if torch.is_grad_enabled() or dropping:
             mask, factor = None, 1.0
-            if self.training and self.share:
+            if dropping:
                 noise = noise or Noise(layout_of([1] * len(branch)), None, branch.device)
                 mask, factor = noise.of_rows(branch, self.share, firsts)
             if branch.device.type not in OWN_WAYS:

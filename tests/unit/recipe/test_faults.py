@@ -77,7 +77,11 @@ STAGE = [
         "mixture.shares.pari",
         "(topic, pair, rating), found 'pari'",
     ),
-    ("weighting = 'famo'\nregularizers = 'r_drop'", "regularizers", "none beside weighting 'famo', found 'r_drop'"),
+    (
+        "batches_per_step = 3\nweighting = 'famo'\nregularizers = 'r_drop'",
+        "regularizers",
+        "none beside weighting 'famo', found 'r_drop'",
+    ),
     ("mixture = 'progress'", "mixture", "found select.on = 'dev'; set select.on to a share such as 0.05"),
     ("losses.topic = { kind = 'focal', gamma = -1 }", "losses.topic.gamma", "greater than or equal to 0, found -1"),
     ("losses.topic = { kind = 'class_balanced', beta = 1 }", "losses.topic.beta", "less than 1, found 1"),
