@@ -48,7 +48,7 @@ TABLE: list[tuple[Merge, list[float]]] = [
 @pytest.mark.parametrize(("merge", "weights"), TABLE, ids=lambda value: getattr(value, "kind", ""))
 def test_two_tasks(merge: Merge, weights: list[float]) -> None:
     found, _ = merge(ROWS @ ROWS.T, merge.start(2), torch.Generator(), range(2))
-    assert found.tolist() == pytest.approx(weights, rel=1e-4)
+    assert found.tolist() == pytest.approx(weights, rel=1e-3)
 
 
 def test_gradvac_remembers_how_two_tasks_stand() -> None:

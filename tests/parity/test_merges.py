@@ -32,6 +32,7 @@ from minbert.gradients import (
     Seen,
     UPGrad,
 )
+from minbert.gradients.solving import RIDGE
 from minbert.gradients.weightings import DWA, FAMO, GradNorm, Uncertainty, Weighting
 
 
@@ -53,9 +54,9 @@ THEIRS: list[tuple[Merge, Callable[[], Callable[[Tensor], Tensor]], float]] = [
     (AlignedMTL(), AlignedMTLWeighting, 1e-4),
     (AlignedMTL(scale="rmse"), lambda: AlignedMTLWeighting(scale_mode="rmse"), 1e-4),
     (MGDA(), lambda: MGDAWeighting(epsilon=1e-6, max_iters=3000), 2e-2),
-    (FairGrad(), lambda: FairGradWeighting(alpha=2.0), 1e-3),
-    (FairGrad(alpha=0.5), lambda: FairGradWeighting(alpha=0.5), 1e-3),
-    (NashMTL(), lambda: FairGradWeighting(alpha=1.0), 1e-3),
+    (FairGrad(), lambda: FairGradWeighting(alpha=2.0), 5e-3),
+    (FairGrad(alpha=0.5), lambda: FairGradWeighting(alpha=0.5), 5e-3),
+    (NashMTL(), lambda: FairGradWeighting(alpha=1.0), 5e-3),
     (CAGrad(), lambda: CAGradWeighting(c=0.4), 1e-3),
     (UPGrad(), UPGradWeighting, 1e-2),
 ]
@@ -121,7 +122,7 @@ def test_nash_and_fairgrad_solve_their_equation(tasks: int, seed: int) -> None:
     given /= (given @ given.T).diagonal().mean().sqrt()
     for merge, alpha in ((NashMTL(), 1.0), (FairGrad(alpha=0.5), 0.5), (FairGrad(alpha=10), 10.0)):
         found = weights(merge, given)
-        assert torch.allclose(given @ given.T @ found, found ** (-1 / alpha), rtol=1e-3)
+        assert torch.allclose((given @ given.T + RIDGE * torch.eye(tasks)) @ found, found ** (-1 / alpha), rtol=1e-4)
 
 
 def test_gradvac_is_theirs_over_many_steps_with_the_same_orders(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ class FairGrad(Merge):
 
     Source: Ban & Ji 2024, "Fair Resource Allocation in Multi-Task Learning", equation 4.
     Deviates: G is divided by the mean of its diagonal, so the update grows with the gradients; its direction is the
-    same. 1e-5 is added to the diagonal: where the gradients cancel out, weights would grow without bound.
+    same. 1e-4 is added to the diagonal: where the gradients cancel out, weights would grow without bound.
     """
 
     kind: Literal["fairgrad"] = "fairgrad"

@@ -35,7 +35,7 @@ def root(gram: Tensor) -> Tensor:
     return found
 
 
-RIDGE = 1e-5
+RIDGE = 1e-4
 """Added to the diagonal of a Gram matrix whose gradients may cancel out, where weights would grow without bound."""
 
 
