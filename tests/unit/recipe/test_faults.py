@@ -78,7 +78,7 @@ STAGE = [
         "(topic, pair, rating), found 'pari'",
     ),
     (
-        "batches_per_step = 3\nweighting = 'famo'\nregularizers = 'r_drop'",
+        "regularizers = 'r_drop'\nbatches_per_step = 3\nweighting = 'famo'",
         "regularizers",
         "none beside weighting 'famo', found 'r_drop'",
     ),
