@@ -18,7 +18,7 @@ RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in th
 DATA = Annotated[
     Path | None, typer.Option(help="Folder of the data files. Default: the recipe's own, then MINBERT_DATA.")
 ]
-DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")]
 
 
 @told
