@@ -17,7 +17,7 @@ INPUTS: dict[str, str | tuple[str, str]] = {
 @told
 def demo(
     run: Annotated[Path, typer.Option(help="Where the run goes.")] = Path("runs/demo"),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
     """Train three small tasks at once, on data that comes with minbert, and use the result.
 

@@ -26,7 +26,7 @@ def evaluate(
         Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
     """Show the final table of a run, or score it on new labelled data; with --details, where it errs.
 

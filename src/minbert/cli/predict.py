@@ -22,7 +22,7 @@ def predict(
     skip_bad: Annotated[
         Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
     """Predict for a file, or for lines on standard input (the two texts of a pair with a tab between).
 

@@ -18,7 +18,7 @@ def report(
         Path | None, typer.Option(help="Folder of the data files, if they are no longer where the run read them.")
     ] = None,
     no_map: Annotated[bool, typer.Option("--no-map", help="Leave the embedding map out: no model is loaded.")] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
     """Write one self-contained HTML page: scores, curves, conflicts, errors, what it was made with.
 

@@ -27,7 +27,7 @@ def reproduce(
     runs: Annotated[Path, typer.Option(help="Where the runs go; finished rows are not run again.")] = Path(
         "runs/reproduce"
     ),
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, ...")] = "auto",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:
     """Run the report's Table 1 row by row and print it beside the report's figures.
 

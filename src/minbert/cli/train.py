@@ -20,7 +20,7 @@ RECIPE = Annotated[str, typer.Argument(help="A recipe: a TOML file, or one in th
 DATA = Annotated[
     Path | None, typer.Option(help="Folder of the data files. Default: the recipe's own, then MINBERT_DATA.")
 ]
-DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, ...")]
+DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")]
 SET = Annotated[list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")]
 SKIP_BAD = Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")]
 FROM = Annotated[

@@ -43,7 +43,15 @@ def joined(pieces: Sequence[Piece], digest: str) -> Path | None:
     files = [file for file in found if file is not None]
     if len(files) < len(found):
         return None
-    write_folder(folder, lambda partial: _unpack(files, partial))
+    mine = folder.with_name(f"{digest}.{os.getpid()}")
+    write_folder(mine, lambda partial: _unpack(files, partial))
+    try:
+        mine.rename(folder)
+    except OSError:
+        # Another process of the same run was first.
+        if not folder.is_dir():
+            raise
+        shutil.rmtree(mine)
     return folder
 
 

