@@ -144,6 +144,8 @@ class TestDetails:
     def test_what_is_asked_for_must_be_there(self, runs: Path, tmp_path: Path) -> None:
         run = runs / "sum" / "seed-0"
         assert "did you mean 'questions'?" in refused("evaluate", run, "--details", "--task", "question")
-        assert "expected the file that the run read, found none" in refused("evaluate", run, "--details", "--data", tmp_path)
+        assert "expected the file that the run read, found none" in refused(
+            "evaluate", run, "--details", "--data", tmp_path
+        )
         assert "only with --details" in refused("evaluate", run, "--data", tmp_path)
         assert "is this a run folder?" in refused("evaluate", tmp_path, "--details")

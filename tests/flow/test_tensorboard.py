@@ -10,7 +10,7 @@ from minbert import train
 from minbert.errors import MissingExtra
 from minbert.recipe import check_recipe
 from minbert.runs import read_lines
-from minbert.training import Interrupted, Listener
+from minbert.training import Interrupted, Listener, Several
 from minbert.training.tensorboard import TensorBoard
 
 reading = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
@@ -35,8 +35,8 @@ def test_losses_rates_and_scores_also_of_a_run_that_was_stopped(
     tiny_bert: Path, toy_data: Path, tmp_path: Path
 ) -> None:
     table, run, ear = toy_table(tiny_bert, mixture="round_robin", batches_per_step=3), tmp_path / "run", Ear()
-    with pytest.raises(Interrupted), TensorBoard(run, ear) as board:
-        train(check_recipe(table, toy_data), run, listener=board, with_floors=False)
+    with pytest.raises(Interrupted), TensorBoard(run) as board:
+        train(check_recipe(table, toy_data), run, listener=Several(board, ear), with_floors=False)
     assert ear.heard == ["step 1", "step 2", "step 3", "epoch 1", "step 4", "step 5"]
     with TensorBoard(run) as board:
         train(check_recipe(table, toy_data), run, listener=board, resume=True, with_floors=False)

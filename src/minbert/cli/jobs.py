@@ -58,14 +58,15 @@ def end(jobs: "list[Job]", failures: "list[Attempt]", remedy: str) -> None:
 def heard(job: "Job", jobs: "list[Job]", tensorboard: bool = False) -> "Iterator[Listener]":
     """Says which run of how many begins and how long all will take; then a bar."""
     from minbert.cli.screen import Bar, console, duration
+    from minbert.training import Listener, Several
     from minbert.training.tensorboard import TensorBoard
 
     done = sum(other.state == "done" for other in jobs)
     seconds = left_seconds([other for other in jobs if other.state not in ("done", "failed")], seconds_by_arm(jobs))
     left = f"; about {duration(seconds)} for all that is left" if seconds else ""
     console.print(f"{job.name} ({done} of {len(jobs)} runs done{left})", markup=False)
-    with Bar() as bar, TensorBoard(job.folder, bar) if tensorboard else nullcontext(bar) as listener:
-        yield listener
+    with Bar() as bar, TensorBoard(job.folder) if tensorboard else nullcontext(Listener()) as board:
+        yield Several(board, bar)
 
 
 def seconds_by_arm(jobs: "list[Job]") -> dict[str, float]:

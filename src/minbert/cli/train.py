@@ -77,6 +77,7 @@ def train(
 def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> None:
     """Trains a recipe into a folder and prints the final table."""
     from minbert.cli.screen import Bar
+    from minbert.training import Listener, Several
     from minbert.training import train as run_training
     from minbert.training.tensorboard import TensorBoard
 
@@ -90,8 +91,8 @@ def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> N
         # One of several processes that torchrun started: the first one speaks for all.
         work(None)
         return
-    with Bar() as bar, TensorBoard(folder, bar) if given.tensorboard else nullcontext(bar) as listener:
-        work(listener)
+    with Bar() as bar, TensorBoard(folder) if given.tensorboard else nullcontext(Listener()) as board:
+        work(Several(board, bar))
     show_run(folder)
 
 

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from minbert.errors import MinbertError, MissingExtra, RecipeError, RunError, TrainingError
+from minbert.experiments.hooks import Hooks
 from minbert.experiments.inputs import Given
 from minbert.experiments.ranges import Setting, Space
-from minbert.experiments.relay import Relay
 from minbert.runs import Journal, Run, read_lines, whole_lines
 from minbert.storage import write_text
-from minbert.training import Listener, train
+from minbert.training import Listener, Several, train
 
 if TYPE_CHECKING:
     import optuna
@@ -178,7 +178,7 @@ class Search:
         try:
             with listen(run, settings) as listener:
                 if not Run(folder).finished:
-                    relay = Relay(listener, on_scored=lambda line: self._judge(trial, folder, reported))
+                    judge = Hooks(on_scored=lambda line: self._judge(trial, folder, reported))
                     recipe, device = self.space.at(settings), given.device
                     train(
                         recipe,
@@ -186,7 +186,7 @@ class Search:
                         given.data,
                         device=device,
                         resume=True,
-                        listener=relay,
+                        listener=Several(listener, judge),
                         skip_bad=given.skip_bad,
                         with_floors=False,
                     )

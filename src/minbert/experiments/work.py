@@ -11,12 +11,12 @@ from pathlib import Path
 from minbert.errors import MinbertError, RunError, StorageError
 from minbert.experiments.claims import Claim, claimed
 from minbert.experiments.folder import FAILED, Job
+from minbert.experiments.hooks import Hooks
 from minbert.experiments.inputs import Given
-from minbert.experiments.relay import Relay
 from minbert.recipe import Recipe
 from minbert.runs import Run
 from minbert.storage import write_text
-from minbert.training import Interrupted, Listener, train
+from minbert.training import Interrupted, Listener, Several, train
 
 Listen = Callable[[Job], AbstractContextManager[Listener]]
 """Gives a listener for a run."""
@@ -115,7 +115,7 @@ def run_one(job: Job, claim: Claim, listen: Listen, given: Given, alike: Path | 
                 given.data,
                 device=given.device,
                 resume=True,
-                listener=Relay(listener, on_advance=lambda: _guard(claim)),
+                listener=Several(Hooks(on_advance=lambda: _guard(claim)), listener),
                 skip_bad=given.skip_bad,
                 floors_of=alike,
                 start=given.start,

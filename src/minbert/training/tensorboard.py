@@ -17,20 +17,19 @@ FOLDER = "tensorboard"
 class TensorBoard(Listener):
     """Writes losses by task, the learning rate, and the scores of each epoch into `RUN/tensorboard`.
 
-    What it hears it also tells another listener. A run that was killed goes on in a file of its own, which takes the
-    place of the steps that were lost. Use as a context manager.
+    A run that was killed goes on in a file of its own, which takes the place of the steps that were lost. Use as a
+    context manager.
 
     Args:
         run: the run's folder; nothing is written before the first step.
-        listener: who is told as well.
 
     Raises:
         MissingExtra: tensorboard is not installed.
     """
 
-    def __init__(self, run: Path, listener: Listener | None = None) -> None:
+    def __init__(self, run: Path) -> None:
         check_tensorboard()
-        self.run, self.listener = run, listener or Listener()
+        self.run = run
         self.writer: SummaryWriter | None = None
         self.step = 0
         self.purged: int | None = None
@@ -44,24 +43,10 @@ class TensorBoard(Listener):
         if self.writer:
             self.writer.close()
 
-    def begin(self, work: int, done: int = 0) -> None:
-        self.listener.begin(work, done)
-
-    def advance(self, work: int) -> None:
-        self.listener.advance(work)
-
-    def doing(self, what: str) -> None:
-        self.listener.doing(what)
-
-    def say(self, line: str) -> None:
-        self.listener.say(line)
-
     def resumed(self, number: int) -> None:
-        self.listener.resumed(number)
         self.step, self.purged = number, number + 1
 
     def stepped(self, number: int, losses: list[tuple[str, float]], rate: float) -> None:
-        self.listener.stepped(number, losses, rate)
         self.step = number
         writer = self._open()
         for task in dict.fromkeys(task for task, _ in losses):
@@ -77,8 +62,6 @@ class TensorBoard(Listener):
                     writer.add_scalar(f"{split}/{task}/{metric}", score, self.step)
         writer.add_scalar("select_score", line["select_score"], self.step)
         writer.flush()
-        # Told last, because what it raises ends the run.
-        self.listener.scored(line)
 
     def _open(self) -> "SummaryWriter":
         """The writer; its file is made when the first number is written, because a new run wants an empty folder."""
