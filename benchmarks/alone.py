@@ -6,6 +6,7 @@ rate, the last epoch. The rows are those of the run, and both answer the same ro
 
 import argparse
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,12 @@ from torch import Tensor
 from benchmarks.race import console
 from minbert.encoder import resolve
 from minbert.recipe import Recipe
-from minbert.statistics import row_counts
-from minbert.statistics.resampled import RESAMPLED
+from minbert.statistics import DRAWS, RESAMPLED, Differences, row_counts, two_way
 from minbert.tasks import Task, TaskData
 from minbert.training.answers import read_answers, read_tasks
 from minbert.training.setup import load_data
 
-DRAWS = 2000
+RESULTS = Path(__file__).parent / "results"
 
 
 class Alone:
@@ -32,10 +32,11 @@ class Alone:
     Args:
         folder: of the encoder's weights.
         data: the task's rows.
+        tokens: the limit on a sequence.
         settings: of the command line.
     """
 
-    def __init__(self, folder: Path, data: TaskData, settings: argparse.Namespace) -> None:
+    def __init__(self, folder: Path, data: TaskData, tokens: int, settings: argparse.Namespace) -> None:
         from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
         torch.manual_seed(settings.seed)
@@ -43,11 +44,12 @@ class Alone:
         outputs = {"classes": data.task.outputs, "yes_no": 2, "rating": 1}[data.task.kind]
         self.tokenizer = AutoTokenizer.from_pretrained(folder)
         self.model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=outputs)
+        self.tokens = min(tokens, self.model.config.max_position_embeddings)
 
     def logits(self, split: str, rows: list[int]) -> Tensor:
         """The model's logits for rows, padded to the longest of them."""
         texts = [[column[row] for row in rows] for column in self.data.splits[split].columns]
-        codes = self.tokenizer(*texts, padding=True, truncation=True, max_length=256, return_tensors="pt")
+        codes = self.tokenizer(*texts, padding=True, truncation=True, max_length=self.tokens, return_tensors="pt")
         with torch.autocast("cpu", torch.bfloat16, enabled=self.settings.bf16):
             found: Tensor = self.model(**codes).logits
         return found.float()
@@ -89,19 +91,22 @@ class Alone:
 
 
 def compared(task: Task, labels: Tensor, mine: Tensor, theirs: Tensor) -> dict[str, float]:
-    """The metric of both, and their difference with the 95 % interval of the paired bootstrap over rows."""
+    """The metric of both, and their difference with its interval over rows, by the rule of `minbert compare`."""
     both = np.stack([task.answers(mine), task.answers(theirs)], axis=1)
-    rng = np.random.default_rng(0)
-    draws = [RESAMPLED[task.scored_by](labels.numpy(), both, c) for c in row_counts(len(labels), DRAWS, rng)]
-    differences = np.concatenate([drawn[:, 0] - drawn[:, 1] for drawn in draws])
-    low, high = np.quantile(differences, [0.025, 0.975])
-    found = [task.scores(labels, scores)[task.scored_by] for scores in (mine, theirs)]
-    names = ("minbert", "alone", "difference", "low", "high")
-    return dict(zip(names, (*found, found[0] - found[1], float(low), float(high)), strict=True))
+    counts = row_counts(len(labels), DRAWS, np.random.default_rng(0))
+    draws = np.concatenate([RESAMPLED[task.scored_by](labels.numpy(), both, drawn) for drawn in counts])
+    ours, alone = (task.scores(labels, scores)[task.scored_by] for scores in (mine, theirs))
+    apart = (draws[:, 0] - draws[:, 1])[None, :, None]
+    found = two_way(Differences(np.array([ours - alone]), apart, (len(labels),)))
+    return {"minbert": ours, "alone": alone, "difference": found.difference, "low": found.low, "high": found.high}
 
 
-def main() -> None:
-    """One line a task, and all of it in `benchmarks/results/alone.json`."""
+def main(words: Sequence[str] | None = None) -> None:
+    """One line a task, and all of it in `benchmarks/results/alone.json`.
+
+    Args:
+        words: of the command line; None: as it was called.
+    """
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("run", type=Path, help="a finished run of minbert")
     parser.add_argument("--data", type=Path, help="where the recipe's files are")
@@ -111,13 +116,13 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=32)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--bf16", action="store_true", help="under autocast: faster, and what minbert does")
-    settings = parser.parse_args()
+    settings = parser.parse_args(words)
     recipe = Recipe.load(settings.run / "recipe.toml")
     data, answers, tasks = load_data(recipe, settings.data), read_answers(settings.run), read_tasks(settings.run)
     folder = resolve(recipe.encoder.source).weights.parent
     results: dict[str, Any] = {}
     for name in settings.task or tasks:
-        alone = Alone(folder, data[name], settings)
+        alone = Alone(folder, data[name], recipe.encoder.max_tokens, settings)
         alone.train()
         dev = answers[name]["dev"]
         results[name] = found = compared(tasks[name], dev.labels, dev.scores, alone.scores())
@@ -126,9 +131,8 @@ def main() -> None:
             f"alone {found['alone']:.3f}, difference {found['difference']:+.3f} "
             f"({found['low']:+.3f} to {found['high']:+.3f})"
         )
-        place = Path(__file__).parent / "results" / "alone.json"
-        place.parent.mkdir(exist_ok=True)
-        place.write_text(json.dumps(results, indent=1) + "\n")
+        RESULTS.mkdir(exist_ok=True)
+        (RESULTS / "alone.json").write_text(json.dumps(results, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ from typing import IO, Any
 
 import minbert.distributed as distributed
 from minbert.errors import RunError
-from minbert.storage import atomic_path, reported, sync, valid_folder, write_folder, write_text
+from minbert.storage import atomic_path, reported, stands, sync, valid_folder, write_folder, write_text
 
 try:
     import fcntl
@@ -125,7 +125,7 @@ class Run:
             RunError: it is there, and damaged.
         """
         folder = self.folder / name
-        if not folder.exists() and not folder.with_name(f".{name}.old").exists():
+        if not stands(folder):
             return None
         return valid_folder(folder)
 

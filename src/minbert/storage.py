@@ -87,7 +87,7 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
     Raises:
         StorageError: the disk is full or refuses; the old folder is intact.
     """
-    partial, old = target.with_name(f".{target.name}.tmp"), target.with_name(f".{target.name}.old")
+    partial, old = target.with_name(f".{target.name}.tmp"), replaced(target)
     with reported(target):
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir(parents=True)
@@ -133,13 +133,23 @@ def faults_of(folder: Path) -> list[str]:
     return faults
 
 
+def replaced(target: Path) -> Path:
+    """Under which name a folder stands while it is replaced: what a kill between two renames leaves of it."""
+    return target.with_name(f".{target.name}.old")
+
+
+def stands(target: Path) -> bool:
+    """Whether the folder is there, or the one that it was about to replace."""
+    return target.exists() or replaced(target).exists()
+
+
 def valid_folder(target: Path) -> Path:
     """The folder itself if it is whole, else the one it was about to replace, if that is whole.
 
     Raises:
         RunError: neither is whole; names each fault.
     """
-    old = target.with_name(f".{target.name}.old")
+    old = replaced(target)
     faults = faults_of(target)
     if not faults:
         return target

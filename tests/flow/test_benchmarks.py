@@ -1,6 +1,13 @@
 """The benchmarks run: at the smallest sizes, for what they print and not for how fast they are."""
 
+import json
+from pathlib import Path
+
 import pytest
+from tests.conftest import toy_table
+
+from minbert.recipe import check_recipe
+from minbert.training import train
 
 pytest.importorskip("transformers")
 
@@ -23,3 +30,21 @@ def test_ratios_are_taken_within_rounds() -> None:
     calls: list[str] = []
     laps = race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2, warm=1)
     assert calls == ["a", "b"] * 3 and [len(lap.seconds) for lap in laps] == [2, 2]
+
+
+def test_each_task_beside_an_encoder_of_its_own(
+    tiny_bert: Path, toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from benchmarks import alone
+
+    run = tmp_path / "run"
+    train(check_recipe(toy_table(tiny_bert), toy_data), run, with_floors=False)
+    monkeypatch.setattr(alone, "RESULTS", tmp_path / "results")
+    alone.main([str(run), "--data", str(toy_data), "--epochs", "1", "--batch", "16"])
+    lines = capsys.readouterr().out.replace("\n", " ")
+    for task in ("sentiment", "questions", "similarity"):
+        assert f"{task} (" in lines
+    found = json.loads((tmp_path / "results" / "alone.json").read_text())
+    for one in found.values():
+        assert one["low"] <= one["difference"] <= one["high"]
+        assert one["difference"] == pytest.approx(one["minbert"] - one["alone"])

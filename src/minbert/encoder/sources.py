@@ -13,7 +13,7 @@ from minbert.encoder.config import EncoderConfig, parse_config
 from minbert.encoder.pieces import Piece, joined
 from minbert.encoder.usage import Usage, read_usage
 from minbert.errors import WeightsError
-from minbert.storage import digest_of, valid_folder
+from minbert.storage import digest_of, stands, valid_folder
 from minbert.values import nearest
 
 
@@ -120,9 +120,7 @@ def resolve(source: str, digest: str = "", base: Path | None = None) -> Source:
     folder = (base or Path()) / source
     if folder.is_dir():
         best = folder / "best"
-        # `.best.old` is what a kill between two renames leaves: valid_folder knows of it.
-        is_run = (best / "encoder").is_dir() or (folder / ".best.old" / "encoder").is_dir()
-        return _folder(source, valid_folder(best) / "encoder" if is_run else folder, digest)
+        return _folder(source, valid_folder(best) / "encoder" if stands(best) else folder, digest)
     if source.count("/") == 1 and not source.startswith((".", "/")):
         return _hub(source, digest)
     raise WeightsError(

@@ -16,6 +16,7 @@ from minbert.errors import DataError, RunError
 from minbert.inference.encoder import Array, Precision, SentenceEncoder, Text
 from minbert.inference.forward import Advance, score_rows, silent
 from minbert.model import MultiTaskModel, load_model
+from minbert.storage import stands
 from minbert.tasks import Classes, Task
 from minbert.text.batches import texts_of
 from minbert.values import nearest
@@ -147,8 +148,7 @@ def checkpoint_of(folder: Path) -> Path:
     best = folder / "best"
     if not folder.is_dir():
         raise RunError(f"{folder}: expected a run, found no such folder; `minbert train` makes one")
-    # `.best.old` is what a kill between two renames leaves: valid_folder knows of it.
-    if best.exists() or (folder / ".best.old").exists():
+    if stands(best):
         return best
     if not (folder / "model.json").exists():
         raise RunError(

@@ -10,9 +10,8 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from minbert.encoder import AnyAdapter, AskedPooling
 from minbert.errors import RecipeError
-from minbert.recipe.adapters import adapter_faults
 from minbert.recipe.faults import placed, said_of
-from minbert.recipe.misfits import stage_faults
+from minbert.recipe.misfits import adapter_faults, stage_faults
 from minbert.recipe.stage import Stage
 from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
 from minbert.tasks import AnyTask

@@ -11,13 +11,9 @@ from torch import Tensor
 from minbert.outputs import Outputs
 from minbert.regularizers.again import Again
 from minbert.shapes import Scalar
-from minbert.values import Value
+from minbert.values import Value, listed
 
 Memory = dict[str, Any]
-
-
-def _listed(given: Any) -> Any:
-    return (given,) if isinstance(given, str) else given
 
 
 @dataclass(frozen=True)
@@ -51,7 +47,7 @@ class Regularizer(Value):
 
     kind: str
     weight: float = Field(default=1.0, gt=0)
-    tasks: Annotated[tuple[str, ...], BeforeValidator(_listed)] = ()
+    tasks: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
 
     @property
     def passes(self) -> int:

@@ -89,9 +89,8 @@ def load_task(
     Raises:
         DataError: every fault of every file, at once.
     """
-    named = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
     faults: list[str] = []
-    files = {split: _found(names, find, faults) for split, names in named.items() if names}
+    files = {split: _found(names, find, faults) for split, names in task.files.items() if names}
     examples: dict[str, list[tuple[Path, Example]]] = {}
     stems: list[str] = []
     for split, paths in files.items():

@@ -3,7 +3,7 @@
 import re
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, ClassVar
 
 import numpy as np
 import numpy.typing as npt
@@ -14,16 +14,12 @@ from minbert.heads import AnyHead, Linear
 from minbert.losses import Loss, Targets
 from minbert.metrics import METRICS, Metric
 from minbert.text.readers import AnyFormat
-from minbert.values import Value
+from minbert.values import Value, listed
 
 NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
-def _listed(given: Any) -> Any:
-    return (given,) if isinstance(given, str) else given
-
-
-Words = Annotated[tuple[str, ...], BeforeValidator(_listed)]
+Words = Annotated[tuple[str, ...], BeforeValidator(listed)]
 """One string or a list of them."""
 
 Answers = npt.NDArray[np.float64] | npt.NDArray[np.int64]
@@ -57,6 +53,11 @@ class Task(Value):
     metric: Metric | None = None
     format: AnyFormat | None = None
     limit: int = Field(default=0, ge=0)
+
+    @property
+    def files(self) -> dict[str, tuple[str, ...]]:
+        """The files that it names, by split."""
+        return {"train": self.train, "dev": self.dev if isinstance(self.dev, tuple) else (), "test": self.test}
 
     @property
     def is_pair(self) -> bool:

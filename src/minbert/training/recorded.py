@@ -59,9 +59,8 @@ def recorded_files(
     """
     places: dict[str, Path] = {}
     faults: list[str] = []
-    names = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
     for split, files in record["files"][name].items():
-        for wanted, file in zip(names[split], files, strict=True):
+        for wanted, file in zip(task.files[split], files, strict=True):
             place = data / wanted if data else Path(file["path"])
             if not place.is_file():
                 faults.append(f"{said(place)}: expected the file that the run read, found none; say where with --data")

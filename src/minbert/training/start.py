@@ -77,11 +77,10 @@ def _placed(recipe: Recipe, record: dict[str, Any]) -> Recipe:
     """The recipe with files and teachers where the run found them; a file that is gone keeps its name."""
     tasks = {}
     for name, task in recipe.tasks.items():
-        named = {"train": task.train, "dev": task.dev if isinstance(task.dev, tuple) else (), "test": task.test}
         places = {
             split: tuple(
                 file["path"] if Path(file["path"]).is_file() else word
-                for file, word in zip(files, named[split], strict=True)
+                for file, word in zip(files, task.files[split], strict=True)
             )
             for split, files in record["files"][name].items()
         }

@@ -96,7 +96,7 @@ class Stepper:
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
-                parts = [self._loss(number, total, Found(*one)) for one in found]
+                parts = [self._loss(number, total, one) for one in found]
                 batches = [slot for slot, *_ in found]
                 scaled = [p * factors[s.task] for s, p in zip(batches, parts, strict=True)] if factors else parts
                 torch.stack(scaled).sum().backward()
@@ -117,7 +117,7 @@ class Stepper:
         self._move(number, total, named)
         if not self.stage.weighting.plain:
             later = self._again(number, total, by_task) if self.stage.weighting.again else None
-            self.tasks.learn(tasks, losses, norms, later, (number + 1) * self.stage.epochs % total == 0)
+            self.tasks.learn(tasks, losses, norms, later, (number + 1) % (total // self.stage.epochs) == 0)
         self.memories |= after_step(self.stage.regularizers, self.memories, self.trained, (number + 1) / total)
         if self.stage.average:
             self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
@@ -128,7 +128,7 @@ class Stepper:
         """The losses of the same batches under the same dropout, after the step."""
         batches = list(chain(*by_task))
         found = chain(*self.forward(batches))
-        return [(one[0], float(self._loss(number, total, Found(*one)))) for one in found]
+        return [(one[0], float(self._loss(number, total, one))) for one in found]
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the model has the averaged weights, where the stage asks for an average."""

@@ -9,7 +9,7 @@ from minbert.errors import InputError, RecipeError, RunError
 from minbert.inference import checkpoint_of
 from minbert.model import read_settings
 from minbert.recipe import Recipe
-from minbert.storage import MANIFEST, digest_of, valid_folder
+from minbert.storage import MANIFEST, digest_of, stands, valid_folder
 from minbert.tasks import Classes, Rating, Task
 
 
@@ -96,7 +96,7 @@ def find_teacher(named: str, base: Path, name: str, task: Task, asks: frozenset[
 
 
 def _is_trained(folder: Path) -> bool:
-    return any((folder / file).exists() for file in ("recipe.toml", "best", ".best.old", "model.json"))
+    return stands(folder / "best") or any((folder / file).exists() for file in ("recipe.toml", "model.json"))
 
 
 def fitting(name: str, task: Task, theirs: dict[str, Task], place: str) -> str:
