@@ -14,7 +14,7 @@ from minbert.recipe import Stage
 from minbert.runs import Silent
 from minbert.text.batches import Texts, texts_of
 from minbert.training.conflicts import ConflictRecord, layer_groups
-from minbert.training.forward import Work
+from minbert.training.forward import Found, Work
 from minbert.training.plan import Slot
 from minbert.training.step import Stepper
 
@@ -37,7 +37,7 @@ def stepper(
         batches = [(s, texts[s.task].batch(s.rows, made.forms(s.task), labels[s.task])) for s, _ in work]
         pooled = made.pooled([(slot.task, batch) for slot, batch in batches], [seed for _, seed in work])
         yield [
-            (s, made.score(s.task, *found), tasks[s.task].targets(batch.labels, batch.hashes))
+            Found(s, made.score(s.task, *found), tasks[s.task].targets(batch.labels, batch.hashes))
             for (s, batch), found in zip(batches, pooled, strict=True)
         ]
 
