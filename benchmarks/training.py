@@ -15,6 +15,7 @@ from benchmarks.race import Row, against, console, matrix_peak, race
 from minbert.recipe import Stage
 from minbert.tasks import Task
 from minbert.text.batches import texts_of
+from minbert.training.forward import Found
 from minbert.training.plan import Slot
 from minbert.training.step import Stepper
 
@@ -75,7 +76,8 @@ class Ours:
             self.tokens += len(batch.pack.ids)
             assert batch.labels is not None
             (pooled,) = self.model.pooled([("t", batch)], [seed])
-            yield [(slot, self.model.score("t", *pooled), self.spec.targets(batch.labels, batch.hashes))]
+            targets = self.spec.targets(batch.labels, batch.hashes)
+            yield [Found(slot, self.model.score("t", *pooled), targets)]
 
     def __call__(self) -> None:
         self.tokens = 0

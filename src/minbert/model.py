@@ -37,6 +37,9 @@ from minbert.text.tokenizer import Tokenizer
 Pooled = tuple[Tensor | None, tuple[Tensor, ...]]
 """The vectors of rows as wholes, and of their texts apart, as far as they stood in the pack."""
 
+Line = tuple[float, float]
+"""A scale and a shift, by which a task's logits become calibrated ones: `scale * logit + shift`."""
+
 HEADS, ADAPTERS, SETTINGS = "heads.safetensors", "adapters.safetensors", "model.json"
 
 
@@ -85,6 +88,7 @@ class MultiTaskModel(nn.Module):
             self.adapters.update({key: module for key, module in built.items() if module})
             kept += [adapter] if any(built.values()) else []
         self.of_tasks: tuple[Adapter, ...] = tuple(kept)
+        self.calibration: dict[str, Line] = {}
 
     def head(self, task: str) -> HeadModule:
         """The head of a task."""
@@ -136,6 +140,13 @@ class MultiTaskModel(nn.Module):
         """The outputs of a batch of a task."""
         return self.score(task, *self.pooled([(task, batch)])[0])
 
+    def calibrated(self, task: str, scores: Tensor) -> Tensor:
+        """Logits of a task's head, (rows, outputs), as its calibration has them; as they are where it has none."""
+        if task not in self.calibration:
+            return scores
+        scale, shift = self.calibration[task]
+        return scale * scores + shift
+
     @property
     def embedding_pooling(self) -> Pooling:
         """How embeddings are pooled: as the heads' vectors are, except that BERT's pooler is for heads only."""
@@ -173,6 +184,8 @@ def save_model(folder: Path, model: MultiTaskModel) -> None:
     settings: dict[str, Any] = {"pooling": model.pooling, "tasks": tasks}
     if model.of_tasks:
         settings["adapters"] = [adapter.model_dump(mode="json") for adapter in model.of_tasks]
+    if model.calibration:
+        settings["calibration"] = model.calibration
     (folder / SETTINGS).write_text(json.dumps(settings, indent=2) + "\n")
 
 
@@ -217,6 +230,12 @@ def _read_adapters(folder: Path) -> tuple[Adapter, ...]:
     return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
 
 
+def _read_calibration(folder: Path) -> dict[str, Line]:
+    """The calibration of a whole checkpoint's tasks."""
+    settings = json.loads((folder / SETTINGS).read_text())
+    return TypeAdapter(dict[str, Line]).validate_python(settings.get("calibration", {}))
+
+
 def load_model(folder: Path) -> MultiTaskModel:
     """Opens a model that `save_model` wrote and `write_folder` sealed.
 
@@ -233,4 +252,5 @@ def load_model(folder: Path) -> MultiTaskModel:
     for name, part in _parts(model).items():
         with _fitting(folder / name):
             part.load_state_dict(load_file(folder / name))
+    model.calibration = _read_calibration(folder)
     return model.eval()

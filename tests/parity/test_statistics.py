@@ -20,6 +20,7 @@ from minbert.statistics import (
     bootstrap_interval,
     equal_mass,
     equal_width,
+    fit_platt,
     fit_temperature,
     holm,
     mcnemar,
@@ -149,6 +150,15 @@ def test_temperature(classes: int) -> None:
     ours = reading[:, None] if classes == 2 else reading
     found = probabilities(ours, fit_temperature(ours, labels))
     assert found == pytest.approx(theirs.predict_proba(scores), abs=2e-4)
+
+
+def test_platt() -> None:
+    scores, labels = logits(2)
+    given = LogisticRegression().fit(scores, labels)
+    theirs = CalibratedClassifierCV(FrozenEstimator(given), method="sigmoid", ensemble=False).fit(scores, labels)
+    reading = given.decision_function(scores)[:, None]
+    scale, shift = fit_platt(reading, labels)
+    assert probabilities(scale * reading + shift) == pytest.approx(theirs.predict_proba(scores), abs=1e-5)
 
 
 @pytest.mark.parametrize("strategy", ["uniform", "quantile"])

@@ -177,7 +177,7 @@ def read_space(name: str | Path, sets: list[str]) -> Space:
     file = find_recipe(name)
     table, layers = read_extended(file)
     for assignment in sets:
-        merge_tables(table, parse_set(assignment))
+        merge_tables(table, parse_set(assignment), clear=True)
     wanted = table.pop("tune", None)
     recipe = check_recipe(table, file.parent, layers)
     if not isinstance(wanted, dict) or not wanted:

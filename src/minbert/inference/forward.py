@@ -60,7 +60,7 @@ def evaluating(module: nn.Module) -> Iterator[None]:
 
 @torch.inference_mode()
 def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance = silent) -> Tensor:
-    """The scores of every row, (rows, outputs), float32, on the CPU.
+    """The scores of every row, (rows, outputs), float32, on the CPU; calibrated where the model is.
 
     Args:
         model: in whatever mode; dropout is off here.
@@ -77,7 +77,7 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
             scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
             advance(distributed.size() * len(batch.pack.ids))
     distributed.add([scores])
-    return scores
+    return model.calibrated(task, scores)
 
 
 @torch.inference_mode()

@@ -51,12 +51,15 @@ class Select(Value):
         on: `dev`, or the share of train held out for it.
         patience: so many epochs without a better score than the stage's best so far end the stage; 0: none do. The next
             stage goes on from the weights as they are.
+        calibrate: fit the probabilities of classes and yes/no on the rows held out by `on`, once, at the end: the best
+            checkpoint keeps the fit, and every answer of it goes by it. A yes/no answer may change by it.
     """
 
     kind: Literal["mean", "mean_norm"] = "mean"
     weights: dict[str, Annotated[float, Field(ge=0)]] = Field(default={})
     on: Literal["dev"] | Annotated[float, Field(gt=0, lt=1)] = "dev"
     patience: int = Field(default=0, ge=0)
+    calibrate: bool = False
 
 
 class Recipe(Value):
@@ -95,7 +98,7 @@ class Recipe(Value):
         path = find_recipe(name)
         table, layers = read_extended(path)
         for assignment in sets:
-            merge_tables(table, parse_set(assignment))
+            merge_tables(table, parse_set(assignment), clear=True)
         # What may vary is for `minbert tune`; a run is one choice.
         table.pop("tune", None)
         return cls.check(table, path.parent, layers, complete)
@@ -139,6 +142,8 @@ class Recipe(Value):
             if stage.mixture.adaptive and self.select.on == "dev":
                 found.append((f"stages.{name}.mixture", _on_dev(stage.mixture.kind)))
         found += adapter_faults(self.encoder.adapters, self.stages)
+        if self.select.calibrate and self.select.on == "dev":
+            found.append(("select.calibrate", f"{HELD_OUT} to fit probabilities on, {ON_DEV}"))
         for name in self.select.weights:
             if name not in self.tasks:
                 found.append((f"select.weights.{name}", f"expected a task ({', '.join(self.tasks)}), found {name!r}"))
@@ -154,9 +159,12 @@ class Recipe(Value):
         return hashlib.sha256(self.to_toml().encode()).hexdigest()
 
 
+HELD_OUT = "expected rows of train held out"
+ON_DEV = "found select.on = 'dev'; set select.on to a share such as 0.05"
+
+
 def _on_dev(mixture: str) -> str:
-    expected = f"expected rows of train held out for the scores that {mixture!r} goes by"
-    return f"{expected}, found select.on = 'dev'; set select.on to a share such as 0.05"
+    return f"{HELD_OUT} for the scores that {mixture!r} goes by, {ON_DEV}"
 
 
 Complete = Callable[[Recipe], Recipe]

@@ -63,11 +63,18 @@ def parse_set(assignment: str) -> Table:
     return parsed
 
 
-def merge_tables(base: Table, over: Table) -> None:
-    """Lays `over` on `base`: tables merge; a table with a `kind`, a list or a plain value replaces."""
+def merge_tables(base: Table, over: Table, clear: bool = False) -> None:
+    """Lays `over` on `base`: tables merge; a table with a `kind`, a list or a plain value replaces.
+
+    Args:
+        base: is changed.
+        over: what counts where both say something.
+        clear: an empty table replaces too: `--set stages={}` says none, where the header `[stages.train]` adds nothing.
+    """
     for key, value in over.items():
-        if isinstance(value, dict) and "kind" not in value and isinstance(base.get(key), dict):
-            merge_tables(base[key], value)
+        merged = isinstance(value, dict) and "kind" not in value and isinstance(base.get(key), dict)
+        if merged and (value or not clear):
+            merge_tables(base[key], value, clear)
         else:
             base[key] = value
 

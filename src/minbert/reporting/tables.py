@@ -97,6 +97,11 @@ def result_notes(result: Result) -> list[str]:
         for name, task in result["tasks"].items()
         if task["dev_leaked_rows"]
     ]
+    lines += [
+        f"{name}: calibrated on the rows held out, {said['scale']:.2f} x logit {said['shift']:+.2f}"
+        for name, said in ((name, task.get("calibration")) for name, task in result["tasks"].items())
+        if said
+    ]
     if result["note"]:
         lines.append(f"note: {result['note']}")
     return lines

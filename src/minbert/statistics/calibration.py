@@ -1,10 +1,10 @@
-"""Whether a stated probability is the share of right answers: temperature, reliability, ECE."""
+"""Whether a stated probability is the share of right answers: Platt scaling, temperature, reliability, ECE."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from scipy.optimize import minimize_scalar
+from scipy.optimize import minimize, minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from minbert.statistics.estimate import Numbers
@@ -49,6 +49,32 @@ def fit_temperature(scores: Numbers, labels: Ints) -> float:
         options={"xatol": 1e-6},
     )
     return float(np.exp(found.x))
+
+
+def fit_platt(scores: Numbers, labels: Ints) -> tuple[float, float]:
+    """Scale `a` and shift `b` of `p(yes) = sigmoid(a * logit + b)`, with the least cross-entropy to softened labels.
+
+    Labels are softened to `(N_yes + 1) / (N_yes + 2)` and `1 / (N_no + 2)`, so that rows that can be parted perfectly
+    do not send `a` to infinity. `a` stays between .05 and 20: answers may move, but never turn round.
+
+    Args:
+        scores: logits, (rows, 1).
+        labels: 0 or 1, (rows,); one at least.
+
+    Source: Platt 1999, section 2.2; Lin et al. 2007.
+    """
+    logits, yes = scores[:, 0].astype(np.float64), int(labels.sum())
+    wanted = np.where(labels == 1, (yes + 1) / (yes + 2), 1 / (len(labels) - yes + 2))
+
+    def cost(line: Numbers) -> tuple[float, Numbers]:
+        found = line[0] * logits + line[1]
+        error = expit(found) - wanted
+        loss = np.logaddexp(0.0, found) - wanted * found
+        return float(loss.mean()), np.array([(error * logits).mean(), error.mean()])
+
+    bounds = [(1 / HOTTEST, 1 / COLDEST), (None, None)]
+    found = minimize(cost, [1.0, 0.0], jac=True, bounds=bounds, method="L-BFGS-B", options={"ftol": 1e-14})
+    return float(found.x[0]), float(found.x[1])
 
 
 @dataclass(frozen=True)

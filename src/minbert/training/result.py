@@ -4,8 +4,9 @@ from collections.abc import Callable
 from typing import Any
 
 from minbert.encoder import fold
-from minbert.model import load_model
+from minbert.model import load_model, save_model
 from minbert.runs import Run, read_lines
+from minbert.statistics import fit_platt, fit_temperature
 from minbert.tasks import Split
 from minbert.text.batches import Texts
 from minbert.training.answers import Answered, Answers, save_answers
@@ -23,7 +24,7 @@ Advance = Callable[[int], None]
 
 
 def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str, Any]:
-    """Scores the best checkpoint on dev and on rows of train, with and without leaked rows.
+    """Scores the best checkpoint on dev and on rows of train, with and without leaked rows; calibrates it if asked to.
 
     Args:
         setup: model and rows; the model gets the best checkpoint's weights.
@@ -45,6 +46,8 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
         tasks[name], answers[name] = _task(setup, name, name in heads, advance)
         tasks[name]["floors"] = floors.get(name, {})
     save_answers(run, answers)
+    if setup.model.calibration:
+        run.checkpoint("best", lambda folder: save_model(folder, setup.model))
     dev = {name: found["dev"] for name, found in tasks.items() if found["dev"]}
     epochs = [line for line in read_lines(run.folder / "metrics.jsonl") if line["event"] == "epoch"]
     stopped = [
@@ -72,6 +75,8 @@ def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dic
     def scored(rows: Split, texts: Texts) -> Scored | None:
         return by_head(setup, name, rows, texts, advance) if trained else by_embedding(setup, name, rows, advance)
 
+    if trained and setup.recipe.select.calibrate and spec.kind != "rating":
+        _calibrate(setup, name, advance)
     found = {split: scored(data.splits[split], setup.texts[name, split]) for split in SPLITS if split in data.splits}
     train = sample(setup, name, "train", TRAIN_ROWS)
     dev, on_train = found["dev"], scored(*train)
@@ -91,4 +96,18 @@ def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dic
         "embedding": alone.metrics() if alone else {},
         "cut": setup.texts[name, "train"].cuts(setup.model.forms(name)),
     }
+    if name in setup.model.calibration:
+        row["calibration"] = dict(zip(("scale", "shift"), setup.model.calibration[name], strict=True))
     return row, {split: Answered(s.scores, s.labels, leaked[split]) for split, s in found.items() if s}
+
+
+def _calibrate(setup: Setup, name: str, advance: Advance) -> None:
+    """Fits a task's probabilities on the rows that are held out to select on, and gives the fit to the model.
+
+    Yes/no: a scale and a shift; classes: a temperature, which changes no answer.
+    """
+    rows = by_head(setup, name, setup.data[name].splits["select"], setup.texts[name, "select"], advance)
+    scores, labels = rows.scores.double().numpy(), rows.labels.long().numpy()
+    if len(labels):
+        one = scores.shape[1] == 1
+        setup.model.calibration[name] = fit_platt(scores, labels) if one else (1 / fit_temperature(scores, labels), 0.0)

@@ -1,5 +1,6 @@
 """`--set path=value`."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -47,6 +48,13 @@ def test_later_ones_win_and_tables_merge() -> None:
 
 def test_a_new_stage_can_be_set() -> None:
     assert list(Recipe.load("quick", ["stages.more.epochs=1"]).stages) == ["train", "more"]
+
+
+def test_an_empty_table_takes_all_away_where_an_empty_header_adds_nothing(tmp_path: Path) -> None:
+    assert Recipe.load("quick", ["stages={}"]).stages == {}
+    file = tmp_path / "mine.toml"
+    file.write_text('extends = "quick"\n[stages.train]\n')
+    assert Recipe.load(file).stages == Recipe.load("quick").stages
 
 
 @pytest.mark.parametrize(

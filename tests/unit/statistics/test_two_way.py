@@ -9,9 +9,11 @@ from minbert.statistics import (
     equal_mass,
     equal_width,
     expected_calibration_error,
+    fit_platt,
     fit_temperature,
     holm,
     paired_t,
+    probabilities,
     reliability,
     row_counts,
     smallest_difference,
@@ -85,6 +87,21 @@ class TestCalibration:
         scores = np.array([[2.0], [-2.0], [1.0]])
         assert fit_temperature(scores, np.array([1, 0, 1])) == pytest.approx(0.05, rel=1e-3)
         assert fit_temperature(scores, np.array([0, 1, 0])) == pytest.approx(20, rel=1e-3)
+
+    def test_a_shift_makes_the_mean_probability_the_share_of_softened_yes(self) -> None:
+        rng = np.random.default_rng(0)
+        labels = (rng.random(300) < 0.3).astype(np.int64)
+        scores = (2 * labels - 1 + 2 * rng.normal(size=300) + 1.5)[:, None]
+        scale, shift = fit_platt(scores, labels)
+        yes = int(labels.sum())
+        softened = np.where(labels == 1, (yes + 1) / (yes + 2), 1 / (300 - yes + 2))
+        assert shift < 0
+        assert probabilities(scale * scores + shift)[:, 1].mean() == pytest.approx(softened.mean(), abs=1e-5)
+
+    @pytest.mark.parametrize("labels", [[1, 0, 1, 0], [0, 1, 0, 1], [1, 1, 1, 1], [0, 0, 0, 0]])
+    def test_a_shift_of_rows_that_can_be_parted_is_finite_and_turns_nothing_round(self, labels: list[int]) -> None:
+        scale, shift = fit_platt(np.array([[3.0], [-3.0], [2.0], [-2.0]]), np.array(labels))
+        assert 0.05 <= scale <= 20 and abs(shift) < 10
 
     def test_ece_by_hand(self) -> None:
         confidence, right = np.array([0.55, 0.6, 0.95, 1.0]), np.array([True, False, True, True])
