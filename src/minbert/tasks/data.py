@@ -1,8 +1,8 @@
 """A task's rows: read, checked, split."""
 
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -56,12 +56,14 @@ class TaskData:
         splits: `train`, `dev`, and `select` and `test` where the recipe has them.
         remarks: what a reader should know: shares that could not be met, rows left out.
         files: the files that were read, by split.
+        held: the places of the rows that were held out of train, by split, before any limit.
     """
 
     task: Task
     splits: dict[str, Split]
     remarks: tuple[str, ...]
     files: dict[str, tuple[Path, ...]]
+    held: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def leaked(self, split: str) -> npt.NDArray[np.bool_]:
         """Rows of a split whose answer train gives away (for pairs; none for single texts but exact ones)."""
@@ -74,9 +76,18 @@ class TaskData:
 
 
 def load_task(
-    name: str, task: Task, find: Find, seed: int, select: float = 0.0, skip_bad: Path | None = None
+    name: str,
+    task: Task,
+    find: Find,
+    seed: int,
+    select: float = 0.0,
+    skip_bad: Path | None = None,
+    others: Iterable[TaskData] = (),
 ) -> TaskData:
     """Reads a task's files and splits them.
+
+    Tasks that read the same texts of the same files hold out the same rows, so that no task learns from a row that
+    another holds out.
 
     Args:
         name: of the task.
@@ -85,23 +96,14 @@ def load_task(
         seed: the run's seed, for shares and limits.
         select: the share of train held out to choose the best epoch on; 0: none.
         skip_bad: where rejected rows are written; None: a bad row is an error.
+        others: the tasks of the recipe that are read already.
 
     Raises:
         DataError: every fault of every file, at once.
     """
     faults: list[str] = []
     files = {split: _found(names, find, faults) for split, names in task.files.items() if names}
-    examples: dict[str, list[tuple[Path, Example]]] = {}
-    stems: list[str] = []
-    for split, paths in files.items():
-        examples[split] = []
-        for path in paths:
-            stems.append(path.stem)
-            try:
-                found = read(path, task.text, task.label, task.format, _rejects(skip_bad, name, stems))
-                examples[split] += [(path, example) for example in found]
-            except DataError as fault:
-                faults += fault.faults
+    examples = _read(name, task, files, skip_bad, faults)
     if faults:
         raise DataError(faults)
     learned = task.learned([example.label or "" for _, example in examples["train"]])
@@ -113,16 +115,19 @@ def load_task(
     if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
     remarks: list[str] = []
-    if isinstance(task.dev, float):
-        _hold(splits, "dev", task.dev, seed, name, remarks)
-    if select:
-        _hold(splits, "select", select, seed, name, remarks)
+    read_alike = (other for other in others if other.files["train"] == files["train"] and other.task.text == task.text)
+    alike = next((other.held for other in read_alike if other.task.dev == task.dev), {})
+    held: dict[str, tuple[str, ...]] = {}
+    for split, share in (("dev", task.dev), ("select", select)):
+        if isinstance(share, float) and share:
+            _hold(splits, split, share, seed, name, remarks, alike.get(split))
+            held[split] = splits[split].places
     for split in ("train", "dev"):
         if 0 < task.limit < len(splits[split]):
             drawn = shuffled(np.arange(len(splits[split])), seed, name, split, "limit")[: task.limit]
             remarks.append(f"{split}: {task.limit:,} of {len(splits[split]):,} rows, drawn once")
             splits[split] = splits[split].rows(np.sort(drawn))
-    return TaskData(learned, splits, tuple(remarks), files)
+    return TaskData(learned, splits, tuple(remarks), files, held)
 
 
 def _found(names: Sequence[str], find: Find, faults: list[str]) -> tuple[Path, ...]:
@@ -134,6 +139,24 @@ def _found(names: Sequence[str], find: Find, faults: list[str]) -> tuple[Path, .
         except DataError as fault:
             faults += fault.faults
     return tuple(paths)
+
+
+def _read(
+    name: str, task: Task, files: dict[str, tuple[Path, ...]], skip_bad: Path | None, faults: list[str]
+) -> dict[str, list[tuple[Path, Example]]]:
+    """The rows of all files, by split; what is wrong with them goes to `faults`."""
+    examples: dict[str, list[tuple[Path, Example]]] = {}
+    stems: list[str] = []
+    for split, paths in files.items():
+        examples[split] = []
+        for path in paths:
+            stems.append(path.stem)
+            try:
+                found = read(path, task.text, task.label, task.format, _rejects(skip_bad, name, stems))
+                examples[split] += [(path, example) for example in found]
+            except DataError as fault:
+                faults += fault.faults
+    return examples
 
 
 def _rejects(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
@@ -168,10 +191,22 @@ def _set_aside(unread: list[Fault], rejects: Path | None) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _hold(splits: dict[str, Split], split: str, share: float, seed: int, name: str, remarks: list[str]) -> None:
-    """Moves a share of train into a split of its own."""
+def _hold(
+    splits: dict[str, Split],
+    split: str,
+    share: float,
+    seed: int,
+    name: str,
+    remarks: list[str],
+    places: tuple[str, ...] | None,
+) -> None:
+    """Moves a share of train, or the rows at these places, into a split of its own."""
     train = splits["train"]
-    held, got = hold_out(train.columns, train.labels, share, seed, name, split)
+    if places is None:
+        held, got = hold_out(train.columns, train.labels, share, seed, name, split)
+    else:
+        held = np.isin(train.places, places)
+        got = float(held.mean())
     if not 0 < held.sum() < len(train):
         raise DataError(
             f"{train.places[0]}: expected a share of {share:g} of train to hold out for {split}, found that its "

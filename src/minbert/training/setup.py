@@ -151,7 +151,7 @@ def load_data(recipe: Recipe, data: Path | None = None, skip_bad: Path | None = 
     faults: list[str] = []
     for name, task in recipe.tasks.items():
         try:
-            loaded[name] = load_task(name, task, find, recipe.seed, share, skip_bad)
+            loaded[name] = load_task(name, task, find, recipe.seed, share, skip_bad, loaded.values())
         except DataError as fault:
             faults += fault.faults
     if faults:

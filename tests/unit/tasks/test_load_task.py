@@ -205,3 +205,19 @@ def test_rows_whose_label_cannot_be_read_are_skipped_like_other_bad_rows(
         (f"{tmp_path}/dev.csv", 3, "x\ty\t?"),
     ]
     assert all("expected a yes or no" in r["fault"] for r in records)
+
+
+def test_tasks_over_the_same_texts_hold_out_the_same_rows(write: Write, load: Load) -> None:
+    write("one.csv", [(f"text {i}", str(i % 5)) for i in range(200)])
+    write("two.csv", [(f"text {i}", str(i % 5)) for i in range(200)])
+    files: dict[str, Any] = {"text": ("x",), "label": "y", "train": ("one.csv",), "dev": 0.2}
+    first = load(Classes(**files, limit=30), select=0.1)
+    second = load(Rating(**files, range=(0, 4)), seed=1, select=0.1, others=[first])
+    assert len(first.splits["dev"]) == 30 and second.splits["select"].places == first.splits["select"].places
+    assert set(first.splits["dev"].places) < set(second.splits["dev"].places) and len(second.splits["dev"]) == 40
+    assert not set(first.splits["train"].places) & {p for s in ("dev", "select") for p in second.splits[s].places}
+    alone = load(Rating(**files, range=(0, 4)), seed=1, select=0.1)
+    for other in ({"train": ("two.csv",)}, {"dev": 0.3}):
+        apart = load(Rating(**{**files, **other}, range=(0, 4)), seed=1, select=0.1, others=[first])
+        assert apart.splits["select"].places != first.splits["select"].places, other
+    assert alone.splits["dev"].places != second.splits["dev"].places
