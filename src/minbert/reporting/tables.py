@@ -98,7 +98,8 @@ def result_notes(result: Result) -> list[str]:
         if task["dev_leaked_rows"]
     ]
     lines += [
-        f"{name}: calibrated on the rows held out, {said['scale']:.2f} x logit {said['shift']:+.2f}"
+        f"{name}: calibrated on the rows held out, {said['scale']:.2f} x logit"
+        + (f" {said['shift']:+.2f}" if said["shift"] else "")
         for name, said in ((name, task.get("calibration")) for name, task in result["tasks"].items())
         if said
     ]
