@@ -152,7 +152,7 @@ def combined(encoder: Path) -> dict[str, Any]:
 
 def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_path: Path, start: Start) -> None:
     tables = {name: exact(tiny_bert, **stage) for name, stage in STAGES.items()}
-    tables["progress"]["select"] = {"on": 0.25}
+    tables["progress"]["select"] = {"on": 0.25, "calibrate": True}
     train(check_recipe(exact(tiny_bert), toy_data), tmp_path / "teacher", with_floors=False)
     taught = {"sentiment": "distill", "questions": ["bce", "distill_vectors"]}
     teachers = {"sentiment": str(tmp_path / "teacher"), "questions": str(tiny_bert)}
@@ -174,6 +174,9 @@ def test_two_processes_are_one_within_1e_6(tiny_bert: Path, toy_data: Path, tmp_
         for first, second in zip(*compared, strict=True):
             assert first["tasks"] == second["tasks"] and len(first["tasks"]) > 1
             assert first["cosines"]["all"] == pytest.approx(second["cosines"]["all"], abs=1e-4), name
+    models = [json.loads((tmp_path / who / "progress/best/model.json").read_text()) for who in ("one", "two")]
+    for task, line in models[0]["calibration"].items():
+        assert line == pytest.approx(models[1]["calibration"][task], abs=1e-3), task
 
 
 def test_a_killed_process_ends_the_other_and_the_run_goes_on_exactly(
