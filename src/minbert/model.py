@@ -218,22 +218,26 @@ def _fitting(file: Path) -> Iterator[None]:
         raise WeightsError(f"{file}: the {file.stem} do not fit the tasks ({fault})") from fault
 
 
+def _settings(folder: Path) -> dict[str, Any]:
+    """What a whole checkpoint says beside its tensors."""
+    found: dict[str, Any] = json.loads((folder / SETTINGS).read_text())
+    return found
+
+
 def read_settings(folder: Path) -> tuple[Pooling, dict[str, Task]]:
     """How the heads of a whole checkpoint pool, and what its tasks are."""
-    settings = json.loads((folder / SETTINGS).read_text())
+    settings = _settings(folder)
     return settings["pooling"], TypeAdapter(dict[str, AnyTask]).validate_python(settings["tasks"])
 
 
 def _read_adapters(folder: Path) -> tuple[Adapter, ...]:
     """The tasks' adapters of a whole checkpoint."""
-    settings = json.loads((folder / SETTINGS).read_text())
-    return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(settings.get("adapters", ()))
+    return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(_settings(folder).get("adapters", ()))
 
 
 def _read_calibration(folder: Path) -> dict[str, Line]:
     """The calibration of a whole checkpoint's tasks."""
-    settings = json.loads((folder / SETTINGS).read_text())
-    return TypeAdapter(dict[str, Line]).validate_python(settings.get("calibration", {}))
+    return TypeAdapter(dict[str, Line]).validate_python(_settings(folder).get("calibration", {}))
 
 
 def load_model(folder: Path) -> MultiTaskModel:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import Field, ValidationError, model_validator
 
 from minbert.errors import RecipeError
-from minbert.recipe import Layer, Recipe, check_recipe, find_recipe, merge_tables, parse_set, read_extended
+from minbert.recipe import Layer, Recipe, check_recipe, find_recipe, lay_sets, merge_tables, read_extended
 from minbert.recipe.faults import placed, said_of
 from minbert.recipe.toml import Table
 from minbert.values import Value
@@ -176,8 +176,7 @@ def read_space(name: str | Path, sets: list[str]) -> Space:
     """
     file = find_recipe(name)
     table, layers = read_extended(file)
-    for assignment in sets:
-        merge_tables(table, parse_set(assignment), clear=True)
+    lay_sets(table, sets)
     wanted = table.pop("tune", None)
     recipe = check_recipe(table, file.parent, layers)
     if not isinstance(wanted, dict) or not wanted:

@@ -13,7 +13,7 @@ from minbert.errors import RecipeError
 from minbert.recipe.faults import placed, said_of
 from minbert.recipe.misfits import adapter_faults, stage_faults
 from minbert.recipe.stage import Stage
-from minbert.recipe.toml import Layer, Table, find_recipe, merge_tables, parse_set, read_extended
+from minbert.recipe.toml import Layer, Table, find_recipe, lay_sets, read_extended
 from minbert.tasks import AnyTask
 from minbert.tasks.task import NAME
 from minbert.values import Value, listed
@@ -97,8 +97,7 @@ class Recipe(Value):
         """
         path = find_recipe(name)
         table, layers = read_extended(path)
-        for assignment in sets:
-            merge_tables(table, parse_set(assignment), clear=True)
+        lay_sets(table, sets)
         # What may vary is for `minbert tune`; a run is one choice.
         table.pop("tune", None)
         return cls.check(table, path.parent, layers, complete)

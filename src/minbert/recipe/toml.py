@@ -63,20 +63,34 @@ def parse_set(assignment: str) -> Table:
     return parsed
 
 
-def merge_tables(base: Table, over: Table, clear: bool = False) -> None:
-    """Lays `over` on `base`: tables merge; a table with a `kind`, a list or a plain value replaces.
-
-    Args:
-        base: is changed.
-        over: what counts where both say something.
-        clear: an empty table replaces too: `--set stages={}` says none, where the header `[stages.train]` adds nothing.
-    """
+def merge_tables(base: Table, over: Table) -> None:
+    """Lays `over` on `base`: tables merge; a table with a `kind`, a list or a plain value replaces."""
     for key, value in over.items():
-        merged = isinstance(value, dict) and "kind" not in value and isinstance(base.get(key), dict)
-        if merged and (value or not clear):
-            merge_tables(base[key], value, clear)
+        if isinstance(value, dict) and "kind" not in value and isinstance(base.get(key), dict):
+            merge_tables(base[key], value)
         else:
             base[key] = value
+
+
+def lay_sets(table: Table, sets: Sequence[str]) -> None:
+    """Lays `--set` assignments on a table, the last on top; `stages={}` takes away what stood there.
+
+    Raises:
+        RecipeError: one is no assignment.
+    """
+    for assignment in sets:
+        over = parse_set(assignment)
+        _clear(table, over)
+        merge_tables(table, over)
+
+
+def _clear(base: Table, over: Table) -> None:
+    """Takes away what stands where an empty table is to stand: merging would keep it."""
+    for key, value in over.items():
+        if value == {}:
+            base.pop(key, None)
+        elif isinstance(value, dict) and isinstance(base.get(key), dict):
+            _clear(base[key], value)
 
 
 def read_toml(path: Path) -> tuple[Table, str]:

@@ -1,10 +1,11 @@
 """The final table of a run."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from minbert.encoder import fold
-from minbert.model import load_model, save_model
+from minbert.model import Line, load_model, save_model
 from minbert.runs import Run, read_lines
 from minbert.statistics import fit_platt, fit_temperature
 from minbert.tasks import Split
@@ -75,9 +76,12 @@ def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dic
     def scored(rows: Split, texts: Texts) -> Scored | None:
         return by_head(setup, name, rows, texts, advance) if trained else by_embedding(setup, name, rows, advance)
 
-    if trained and setup.recipe.select.calibrate and spec.kind != "rating":
-        _calibrate(setup, name, advance)
     found = {split: scored(data.splits[split], setup.texts[name, split]) for split in SPLITS if split in data.splits}
+    if trained and setup.recipe.select.calibrate and spec.kind != "rating" and (held := found["select"]):
+        setup.model.calibration[name] = _fit(held)
+        found = {
+            split: one and replace(one, scores=setup.model.calibrated(name, one.scores)) for split, one in found.items()
+        }
     train = sample(setup, name, "train", TRAIN_ROWS)
     dev, on_train = found["dev"], scored(*train)
     alone = by_embedding(setup, name, data.splits["dev"], advance) if trained else dev
@@ -101,13 +105,7 @@ def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dic
     return row, {split: Answered(s.scores, s.labels, leaked[split]) for split, s in found.items() if s}
 
 
-def _calibrate(setup: Setup, name: str, advance: Advance) -> None:
-    """Fits a task's probabilities on the rows that are held out to select on, and gives the fit to the model.
-
-    Yes/no: a scale and a shift; classes: a temperature, which changes no answer.
-    """
-    rows = by_head(setup, name, setup.data[name].splits["select"], setup.texts[name, "select"], advance)
-    scores, labels = rows.scores.double().numpy(), rows.labels.long().numpy()
-    if len(labels):
-        one = scores.shape[1] == 1
-        setup.model.calibration[name] = fit_platt(scores, labels) if one else (1 / fit_temperature(scores, labels), 0.0)
+def _fit(held: Scored) -> Line:
+    """Probabilities fitted on rows held out: a scale and a shift of yes/no; of classes a temperature."""
+    scores, labels = held.scores.double().numpy(), held.labels.long().numpy()
+    return fit_platt(scores, labels) if held.task.kind == "yes_no" else (1 / fit_temperature(scores, labels), 0.0)
