@@ -20,10 +20,14 @@ from minbert.encoder.dropout import Noise
 from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
+from minbert.encoder.softmax import softmax, softmax_back
 from minbert.shapes import Hidden, Vectors
 
 LONG = 128
-"""From this length on torch's fused attention is faster in float32, where nothing need be kept for a way back."""
+"""Beyond this length torch's fused attention is faster in float32, where nothing need be kept for a way back."""
+
+FEW = 64
+"""Up to so many tokens in all, fewer calls count for more than faster ones: fused attention is one."""
 
 Projected = Float[Tensor, "tokens 3 heads head_width"]
 """Queries, keys and values of every token."""
@@ -73,7 +77,7 @@ class _Attend(torch.autograd.Function):
             else:
                 back *= ctx.factor
                 used, to_weights = weights * mask, torch.bmm(back, v.mT).mul_(mask)
-            to_scores = torch._softmax_backward_data(to_weights, weights, -1, weights.dtype)
+            to_scores = softmax_back(to_weights, weights)
             if any(ctx.needs_input_grad[5:]):
                 to_relative[number] = _to_relative(to_scores, group)
             to_scores.mul_(ctx.scale)
@@ -110,15 +114,11 @@ def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor 
         scores.unflatten(0, (group.count, -1)).add_(relative[:, : scores.shape[1]].to(scores.dtype))
     if group.bias is not None:
         scores.unflatten(0, (group.count, -1)).add_(group.bias.to(scores.dtype))
-    if scores.dtype == torch.bfloat16 and group.length <= LONG:
-        # torch's loop over short rows of bfloat16 is slow, as is its loop over long ones to float32.
-        scores = torch.softmax(scores, -1, dtype=torch.float32)
-        return scores.to(torch.bfloat16)
-    return torch.softmax(scores, -1)
+    return softmax(scores)
 
 
-def _by_head(x: Tensor, group: Group, firsts: bool = False, padding: float | None = None) -> Tensor:
-    """A group's rows, (rows, parts, heads, width), as (parts, sequences * heads, places, width).
+def _in_places(x: Tensor, group: Group, firsts: bool = False, padding: float | None = None) -> Tensor:
+    """A group's rows, (rows, parts, heads, width), as (parts, sequences, heads, places, width).
 
     Args:
         x: a row per token of the pack.
@@ -132,8 +132,13 @@ def _by_head(x: Tensor, group: Group, firsts: bool = False, padding: float | Non
             mine = mine.index_select(0, group.spread)
         else:
             mine = mine.new_full((len(group.spread), *x.shape[1:]), padding).index_copy_(0, group.back, mine)
-    by_head: Tensor = mine.unflatten(0, (group.count, -1)).permute(2, 0, 3, 1, 4)
-    return by_head.flatten(1, 2).contiguous()
+    by_part: Tensor = mine.unflatten(0, (group.count, -1)).permute(2, 0, 3, 1, 4)
+    return by_part
+
+
+def _by_head(x: Tensor, group: Group, firsts: bool = False, padding: float | None = None) -> Tensor:
+    """The same as (parts, sequences * heads, places, width), laid out in this order."""
+    return _in_places(x, group, firsts, padding).flatten(1, 2).contiguous()
 
 
 def _to_rows(by_head: Tensor, x: Tensor, group: Group, firsts: bool = False) -> None:
@@ -146,11 +151,11 @@ def _to_rows(by_head: Tensor, x: Tensor, group: Group, firsts: bool = False) -> 
 
 
 @torch.no_grad()
-def _attend_long(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
+def _attend_fused(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
     """The same by torch's fused attention."""
     out = _rows(qkv, qkv.shape[2:], layout, firsts)
     for group in layout.groups:
-        q, k, v = _by_head(qkv, group).unflatten(1, (group.count, -1))
+        q, k, v = _in_places(qkv, group)
         mixed = F.scaled_dot_product_attention(q[:, :, :1] if firsts else q, k, v, attn_mask=group.bias)
         _to_rows(mixed.flatten(0, 1)[None], out[:, None], group, firsts)
     return out
@@ -194,10 +199,10 @@ def attend(
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    longest = max(group.length for group in layout.groups)
-    plain = not (torch.is_grad_enabled() or dropout or layout.relative)
-    if plain and qkv.dtype == torch.float32 and longest > LONG:
-        return _attend_long(qkv, layout, firsts)
+    if not (torch.is_grad_enabled() or dropout or layout.relative):
+        longest = max(group.length for group in layout.groups)
+        if len(qkv) <= FEW or (qkv.dtype == torch.float32 and longest > LONG):
+            return _attend_fused(qkv, layout, firsts)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)
     factor = 1.0
     if dropout:

@@ -4,6 +4,7 @@ The pack is sorted by length. Sequences of near-equal length form a group, padde
 is small, and it exists only inside attention.
 """
 
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
@@ -13,6 +14,10 @@ from torch import Tensor
 SLACK = 8
 GROWTH = 1.3
 """A group goes on while its longest sequence is at most GROWTH times, or SLACK tokens over, its shortest."""
+
+AREA = 32768
+"""The most scores of one head in a group on a processor: those of all heads then fit its cache. A sequence with more
+of them stands alone."""
 
 ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
 """Under so many tokens, their number is rounded up to a multiple of this."""
@@ -83,14 +88,14 @@ def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device
     parts = [len(lengths)] if parts is None else parts
     groups: list[Group] = []
     tokens: list[int] = []
-    first = 0
+    first, area = 0, AREA if torch.device(device).type == "cpu" else sys.maxsize
     for number, count in enumerate(parts):
         end, begun = first + count, sum(tokens)
         tokens.append(0)
         while first < end:
             bound = max(lengths[first] * GROWTH, lengths[first] + SLACK)
             last = first
-            while last < end and lengths[last] <= bound:
+            while last < end and lengths[last] <= bound and last - first < max(1, area // lengths[last] ** 2):
                 last += 1
             groups.append(_group(number, first, begun + tokens[-1], lengths[first:last], device))
             tokens[-1] += sum(lengths[first:last])

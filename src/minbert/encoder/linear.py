@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 _plain = ContextVar("plain", default=False)
+_there = torch.backends.mkldnn.is_available()
+_pointwise: Any = torch.ops.mkldnn._linear_pointwise if _there else None
 
 
 @contextmanager
@@ -54,20 +56,18 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
+        # A module looks its tensors up in Python: for a short text that counts.
+        weight, bias = self.weight, self.bias
         if torch.is_grad_enabled():
-            return _Product.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
-        if not _packs(x) or self.weight.is_inference():
+            return _Product.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+        if not _packs(x) or weight.is_inference():
             # Weights that were made in inference mode do not tell when they change.
-            return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
-        weight, bias = self._laid_out(x.dtype)
-        return torch.ops.mkldnn._linear_pointwise(x, weight, bias, "none", [], "")  # type: ignore[no-any-return]
-
-    def _laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
-        key = (dtype, self.weight.data_ptr(), self.weight._version, self.bias.data_ptr(), self.bias._version)
+            return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        key = (x.dtype, weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
         if self._packed is None or self._packed[0] != key:
-            weight = torch.ops.mkldnn._reorder_linear_weight(self.weight.detach().to(dtype))
-            self._packed = (key, weight, self.bias.detach().to(dtype))
-        return self._packed[1:]
+            laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(x.dtype))
+            self._packed = (key, laid_out, bias.detach().to(x.dtype))
+        return _pointwise(x, *self._packed[1:], "none", [], "")  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the layer takes over: not the weights as the matrix library wants them."""
@@ -76,5 +76,4 @@ class Linear(nn.Linear):
 
 def _packs(x: Tensor) -> bool:
     """Whether torch's matrix library for processors is there for this input."""
-    known = x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16)
-    return known and not _plain.get() and torch.backends.mkldnn.is_available()
+    return _there and x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _plain.get()

@@ -1,5 +1,6 @@
 """AdamW in its "efficient version", block by block."""
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
@@ -7,12 +8,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 17
-"""Numbers that are updated together on a processor: few enough that all five arrays stay in its cache."""
+BLOCK = 1 << 19
+"""Numbers that are updated together on a processor: few enough that they are still in its cache for the decay."""
 
+LATE = torch.tensor(math.inf)
+"""A number of steps for torch's fused kernel, at which its own bias corrections are exactly 1."""
 
-Gradient = Tensor | tuple[Tensor, Tensor]
-"""Of a stretch of a weight: dense, or the rows that it has and their values."""
+KEEPING = 1 - 2.0**-53
+"""A b1 for it, the largest below 1, with which it leaves m as it is."""
+
+Stretch = tuple[Tensor, Tensor, Tensor, Tensor]
+"""The same numbers of a weight, of m, of v and of the gradient."""
 
 
 class AdamW(torch.optim.Optimizer):
@@ -78,52 +84,80 @@ class AdamW(torch.optim.Optimizer):
         first, second = group["betas"]
         rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
         decay = group["lr"] * group["weight_decay"]
-        # One piece of memory for all roots: fresh pages would cost as much as the roots.
-        scratch = parameters[0].new_empty(BLOCK)
         for parameter in parameters:
             state, start = self.state[parameter], self.starts.get(parameter)
-            for w, m, v, gradient in _blocks(parameter, state["m"], state["v"]):
-                m.mul_(first)
-                v.mul_(second)
-                if isinstance(gradient, tuple):
-                    rows, values = gradient
-                    m.index_add_(0, rows, values, alpha=1 - first)
-                    v.index_add_(0, rows, values.square(), alpha=1 - second)
-                else:
-                    m.add_(gradient, alpha=1 - first)
-                    v.addcmul_(gradient, gradient, value=1 - second)
-                root = torch.sqrt(v, out=scratch[: v.numel()].view_as(v)) if v.numel() <= BLOCK else v.sqrt()
-                w.addcdiv_(m, root.add_(group["eps"]), value=-rate)
+            move = _by_kernel if _in_one_piece(parameter, state["m"], state["v"]) else _plainly
+            for stretch in _stretches(parameter, state["m"], state["v"]):
+                move(stretch, rate, group["betas"], group["eps"])
                 if decay and start is None:
                     # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
-                    w.add_(w, alpha=-decay)
+                    stretch[0].add_(stretch[0], alpha=-decay)
             if decay and start is not None:
                 parameter.lerp_(start, decay)
         for parameter in parameters:
             self.state[parameter]["step"] = age + 1
 
 
-def _blocks(weight: Tensor, m: Tensor, v: Tensor) -> Iterator[tuple[Tensor, Tensor, Tensor, Gradient]]:
-    """The same stretch of each tensor, one stretch after the other; whole tensors on a GPU."""
+def _in_one_piece(*parts: Tensor) -> bool:
+    """Whether they lie so on a processor; flattened, others would be copies, and the copies would move."""
+    return all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
+
+
+def _by_kernel(stretch: Stretch, rate: float, betas: tuple[float, float], eps: float) -> None:
+    """m, then v and w in one pass by torch's kernel.
+
+    The kernel has an m of its own, `m + (1 - b1) (g - m)`: with it, weights land 2.4e-7 from the reference array after
+    a thousand steps, without it 1.2e-7.
+    """
+    w, m, v, gradient = stretch
+    m.mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
+    torch._fused_adamw_(
+        [w],
+        [gradient],
+        [m],
+        [v],
+        max_exp_avg_sqs=[],
+        state_steps=[LATE],
+        lr=rate,
+        beta1=KEEPING,
+        beta2=betas[1],
+        weight_decay=0.0,
+        eps=eps,
+        amsgrad=False,
+        maximize=False,
+    )
+
+
+def _plainly(stretch: Stretch, rate: float, betas: tuple[float, float], eps: float) -> None:
+    """The same by operations that every device has."""
+    w, m, v, gradient = stretch
+    m.mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
+    v.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
+    w.addcdiv_(m, v.sqrt().add_(eps), value=-rate)
+
+
+def _stretches(weight: Tensor, m: Tensor, v: Tensor) -> Iterator[Stretch]:
+    """Blocks of a weight that lies in one piece on a processor; another one whole."""
     gradient = weight.grad
     assert gradient is not None
     if gradient.is_sparse:
         return _row_blocks(weight, m, v, gradient.coalesce())
     whole = (weight, m, v, gradient)
-    if weight.device.type != "cpu" or not all(tensor.is_contiguous() for tensor in whole[:3]):
-        # Flattened, a weight that is not contiguous would be a copy, and the copy would move.
+    if not _in_one_piece(weight, m, v):
         return iter([whole])
     return zip(*(tensor.reshape(-1).split(BLOCK) for tensor in whole), strict=True)
 
 
-def _row_blocks(
-    weight: Tensor, m: Tensor, v: Tensor, gradient: Tensor
-) -> Iterator[tuple[Tensor, Tensor, Tensor, Gradient]]:
-    """The same for a gradient that holds some rows only."""
+def _row_blocks(weight: Tensor, m: Tensor, v: Tensor, gradient: Tensor) -> Iterator[Stretch]:
+    """The same for a gradient that holds some rows only: each block's, with zeros between."""
     size = max(1, BLOCK // max(1, weight[0].numel()))
     rows, values = gradient.indices()[0], gradient.values()
     starts = torch.arange(0, len(weight), size, device=rows.device)
     bounds = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
+    zeros = torch.zeros_like(weight[:size])
     for number, parts in enumerate(zip(weight.split(size), m.split(size), v.split(size), strict=True)):
         mine = slice(bounds[number], bounds[number + 1])
-        yield *parts, (rows[mine] - number * size, values[mine])
+        places, dense = rows[mine] - number * size, zeros[: len(parts[0])]
+        dense.index_copy_(0, places, values[mine])
+        yield *parts, dense
+        dense.index_fill_(0, places, 0.0)

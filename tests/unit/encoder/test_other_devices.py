@@ -31,8 +31,8 @@ SIZES: dict[str, Any] = dict(
     vocab_size=30, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=24
 )
 MODELS: list[Callable[[], Encoder]] = [lambda: Bert(BertConfig(**SIZES)), lambda: Mpnet(MpnetConfig(**SIZES))]
-OWN = ("baddbmm", "mkldnn", ".out")
-"""What minbert asks for by name where it writes its own ways back, and results in memory that is there already."""
+OWN = ("baddbmm", "mkldnn", "fused", ".out")
+"""What minbert asks for by name on a processor: products, kernels, and results in memory that is there already."""
 
 
 class Seen(TorchDispatchMode):
@@ -83,8 +83,7 @@ def test_a_step_elsewhere_uses_plain_operations(
         with torch.inference_mode():
             encoder.eval().vectors(batch, "pooler")
     assert seen.faults == set() and len(seen.operations) > 40
-    # AdamW's roots share one piece of memory.
-    assert {name for name in seen.operations if any(own in name for own in OWN)} == {"aten.sqrt.out"}
+    assert not [name for name in seen.operations if any(own in name for own in OWN)]
 
 
 @pytest.mark.parametrize("model", MODELS, ids=["bert", "mpnet"])
