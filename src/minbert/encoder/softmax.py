@@ -14,7 +14,7 @@ NARROW = 16
 WIDE = 32
 """The same of its way back, in bfloat16."""
 
-LONG = 128
+VERY_WIDE = 128
 """Up to this length, rows of bfloat16 are faster by way of float32."""
 
 
@@ -27,7 +27,7 @@ def softmax(scores: Tensor) -> Tensor:
         exact = scores.to(torch.promote_types(dtype, torch.float32))
         exact.sub_(exact.amax(-1, keepdim=True)).exp_()
         return exact.div_(exact.sum(-1, keepdim=True)).to(dtype)
-    if dtype == torch.bfloat16 and length <= LONG:
+    if dtype == torch.bfloat16 and length <= VERY_WIDE:
         return torch.softmax(scores, -1, dtype=torch.float32).to(dtype)
     return torch.softmax(scores, -1)
 
@@ -35,9 +35,11 @@ def softmax(scores: Tensor) -> Tensor:
 def softmax_back(grad: Tensor, weights: Tensor) -> Tensor:
     """`w * (g - sum(g * w))` over the last dimension: the gradient of the scores; may overwrite `grad`."""
     length, dtype = weights.shape[-1], weights.dtype
-    if grad.device.type == "cpu" and length < NARROW:
+    if grad.device.type != "cpu":
+        return torch._softmax_backward_data(grad, weights, -1, dtype)
+    if length < NARROW:
         product = grad.to(torch.promote_types(dtype, torch.float32)).mul_(weights)
         return product.sub_(weights * product.sum(-1, keepdim=True)).to(dtype)
-    if grad.device.type == "cpu" and dtype == torch.bfloat16 and length < WIDE:
+    if dtype == torch.bfloat16 and length < WIDE:
         return torch._softmax_backward_data(grad.float(), weights.float(), -1, torch.float32).to(dtype)
     return torch._softmax_backward_data(grad, weights, -1, dtype)
