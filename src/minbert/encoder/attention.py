@@ -113,7 +113,7 @@ def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor 
     if relative is not None:
         scores.unflatten(0, (group.count, -1)).add_(relative[:, : scores.shape[1]].to(scores.dtype))
     if group.bias is not None:
-        scores.unflatten(0, (group.count, -1)).add_(group.bias.to(scores.dtype))
+        scores.unflatten(0, (group.count, -1)).add_(group.bias[:, :, : scores.shape[1]].to(scores.dtype))
     return softmax(scores)
 
 
@@ -156,7 +156,10 @@ def _attend_fused(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
     out = _rows(qkv, qkv.shape[2:], layout, firsts)
     for group in layout.groups:
         q, k, v = _in_places(qkv, group)
-        mixed = F.scaled_dot_product_attention(q[:, :, :1] if firsts else q, k, v, attn_mask=group.bias)
+        if firsts:
+            q = q[:, :, :1]
+        bias = None if group.bias is None else group.bias[:, :, : q.shape[2]]
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
         _to_rows(mixed.flatten(0, 1)[None], out[:, None], group, firsts)
     return out
 
@@ -173,7 +176,7 @@ def _attend_plainly(
         if layout.relative:
             scores = scores + layout.relative[number][:, : scores.shape[2]]
         if group.bias is not None:
-            scores = scores + group.bias
+            scores = scores + group.bias[:, :, : scores.shape[2]]
         weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
         mixed = (weights if mask is None else weights * mask * factor) @ v
         rows = mixed.unflatten(0, (group.count, -1)).transpose(1, 2).flatten(0, 1)
