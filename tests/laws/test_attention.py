@@ -33,11 +33,6 @@ def defined(qkv: Tensor, lengths: list[int], far: Tensor | None = None) -> Tenso
     return torch.cat(outputs)
 
 
-def starts(lengths: list[int]) -> list[int]:
-    """Where each sequence of a pack begins."""
-    return list(accumulate(lengths, initial=0))[:-1]
-
-
 def random(lengths: list[int], shape: tuple[int, int], seed: int, dtype: torch.dtype = torch.float32) -> list[Tensor]:
     """Queries, keys and values; and a gradient that comes back."""
     rng = torch.Generator().manual_seed(seed)
@@ -82,33 +77,17 @@ def test_a_few_tokens_go_another_way_to_the_same_end(lengths: list[int], dtype: 
     qkv, _ = random(lengths, (2, 8), 0)
     with torch.no_grad():
         few = attend(qkv.to(dtype), layout_of(lengths))
-        firsts = attend(qkv.to(dtype), layout_of(lengths), firsts=True)
     wanted = defined(qkv.to(dtype).float(), lengths)
     near = 1e-5 if dtype == torch.float32 else 0.02
     torch.testing.assert_close(few.float(), wanted, rtol=near, atol=near)
-    torch.testing.assert_close(firsts, few[starts(lengths)], rtol=near, atol=near)
 
 
-@law
-@given(LENGTHS, SHAPES, SEEDS)
-def test_where_only_the_first_tokens_ask_they_get_what_they_always_get(
-    lengths: list[int], shape: tuple[int, int], seed: int
-) -> None:
-    qkv, back = random(lengths, shape, seed)
-    back = back[: len(lengths)]
-    found = differentiated(attend(qkv, layout_of(lengths), firsts=True), qkv, back)
-    wanted = differentiated(defined(qkv, lengths)[starts(lengths)], qkv, back)
-    for mine, other in zip(found, wanted, strict=True):
-        torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
-
-
-@pytest.mark.parametrize("firsts", [False, True])
 @pytest.mark.parametrize("lengths", [[3, 5], [LONG - 20, LONG + 1], [LONG + 40, LONG + 40]])
-def test_without_gradients_long_sequences_get_the_same(lengths: list[int], firsts: bool) -> None:
+def test_without_gradients_long_sequences_get_the_same(lengths: list[int]) -> None:
     qkv, _ = random(lengths, (2, 8), 0)
-    wanted = defined(qkv.detach(), lengths)[starts(lengths) if firsts else slice(None)]
+    wanted = defined(qkv.detach(), lengths)
     with torch.inference_mode():
-        found = attend(qkv.detach(), layout_of(lengths), firsts=firsts)
+        found = attend(qkv.detach(), layout_of(lengths))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -122,11 +101,10 @@ def test_in_bfloat16_no_more_is_lost_than_its_rounding(length: int) -> None:
 
 
 @pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [1, 2, 3, 4, 5], [2, 2, 4, 9]])
-@pytest.mark.parametrize("firsts", [False, True])
-def test_gradients_agree_with_finite_differences(lengths: list[int], firsts: bool) -> None:
+def test_gradients_agree_with_finite_differences(lengths: list[int]) -> None:
     qkv, _ = random(lengths, (2, 3), 0, torch.float64)
     layout = layout_of(lengths)
-    assert torch.autograd.gradcheck(lambda x: attend(x, layout, firsts=firsts), [qkv])
+    assert torch.autograd.gradcheck(lambda x: attend(x, layout), [qkv])
 
 
 @law
@@ -190,10 +168,9 @@ def test_dropout_drops_weights_and_keeps_their_mean() -> None:
     qkv = random(lengths, (2, 4), 0)[0].detach()
     qkv[:, 2] = 1.0
     torch.manual_seed(0)
-    for firsts in (False, True):
-        sums = torch.stack([attend(qkv, layout_of(lengths), dropout=0.5, firsts=firsts) for _ in range(1000)])
-        assert sums.std() > 0.1
-        torch.testing.assert_close(sums.mean(0), torch.ones_like(sums[0]), rtol=0, atol=0.15)
+    sums = torch.stack([attend(qkv, layout_of(lengths), dropout=0.5) for _ in range(1000)])
+    assert sums.std() > 0.1
+    torch.testing.assert_close(sums.mean(0), torch.ones_like(sums[0]), rtol=0, atol=0.15)
 
 
 def test_the_way_back_goes_through_the_same_mask() -> None:
@@ -208,19 +185,16 @@ def test_the_way_back_goes_through_the_same_mask() -> None:
 
 
 @law
-@given(st.lists(LENGTHS, min_size=1, max_size=3), st.integers(0, 5), st.booleans(), SEEDS)
-def test_parts_of_a_pack_and_padding_behind_it_are_apart(
-    parts: list[list[int]], padding: int, firsts: bool, seed: int
-) -> None:
+@given(st.lists(LENGTHS, min_size=1, max_size=3), st.integers(0, 5), SEEDS)
+def test_parts_of_a_pack_and_padding_behind_it_are_apart(parts: list[list[int]], padding: int, seed: int) -> None:
     lengths = [length for part in parts for length in part]
     qkv, back = random(lengths, (2, 4), seed)
     layout = layout_of(lengths, [len(part) for part in parts])
     assert layout.tokens == tuple(map(sum, parts)) and layout.sequences == tuple(map(len, parts))
     noise = Noise(layout, range(len(parts)), qkv.device)
     padded = F.pad(qkv, (0, 0, 0, 0, 0, 0, 0, padding))
-    whole = attend(padded, layout, 0.4, firsts, noise)
-    rows = [len(part) if firsts else sum(part) for part in parts]
-    back = back[: sum(rows)]
+    whole = attend(padded, layout, 0.4, noise)
+    rows = [sum(part) for part in parts]
     to_qkv = torch.autograd.grad(whole[: sum(rows)], qkv, back)[0]
     assert not whole[sum(rows) :].any()
     splits = zip(qkv.split([*map(sum, parts)]), whole.split([*rows, len(whole) - sum(rows)]), strict=False)
@@ -228,7 +202,7 @@ def test_parts_of_a_pack_and_padding_behind_it_are_apart(
     for number, ((mine, found), (gradient, mine_back), part) in enumerate(zip(splits, grads, parts, strict=True)):
         alone = layout_of(part)
         x = mine.detach().requires_grad_()
-        wanted = attend(x, alone, 0.4, firsts, Noise(alone, [number], x.device))
+        wanted = attend(x, alone, 0.4, Noise(alone, [number], x.device))
         torch.testing.assert_close(found, wanted)
         torch.testing.assert_close(gradient, torch.autograd.grad(wanted, x, mine_back)[0])
 
@@ -244,19 +218,17 @@ def scores_by_distance(longest: int, heads: int, seed: int, dtype: torch.dtype =
     return torch.randn(heads, longest, longest, generator=rng, dtype=dtype, requires_grad=True)
 
 
-@pytest.mark.parametrize("firsts", [False, True])
 @law
 @given(LENGTHS, SHAPES, SEEDS)
 def test_scores_by_distance_are_added_and_get_their_gradient(
-    firsts: bool, lengths: list[int], shape: tuple[int, int], seed: int
+    lengths: list[int], shape: tuple[int, int], seed: int
 ) -> None:
     qkv, back = random(lengths, shape, seed)
     far = scores_by_distance(lengths[-1], shape[0], seed)
-    chosen = starts(lengths) if firsts else slice(None)
-    result = attend(qkv, distanced(lengths, far), firsts=firsts)
-    wanted = defined(qkv, lengths, far)[chosen]
+    result = attend(qkv, distanced(lengths, far))
+    wanted = defined(qkv, lengths, far)
     torch.testing.assert_close(result, wanted, rtol=1e-5, atol=1e-5)
-    gradients = [torch.autograd.grad(out, [qkv, far], back[: len(out)]) for out in (result, wanted)]
+    gradients = [torch.autograd.grad(out, [qkv, far], back) for out in (result, wanted)]
     for mine, other in zip(*gradients, strict=True):
         torch.testing.assert_close(mine, other, rtol=1e-5, atol=1e-5)
 

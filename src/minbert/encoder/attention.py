@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
+from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
@@ -32,7 +33,7 @@ FEW = 64
 Projected = Float[Tensor, "tokens 3 heads head_width"]
 """Queries, keys and values of every token."""
 
-Mixed = Float[Tensor, "rows heads head_width"]
+Mixed = Float[Tensor, "tokens heads head_width"]
 
 
 class _Attend(torch.autograd.Function):
@@ -45,19 +46,17 @@ class _Attend(torch.autograd.Function):
         layout: Layout,
         masks: Sequence[Tensor | None],
         factor: float,
-        firsts: bool,
         *relative: Tensor,
     ) -> Mixed:
-        ctx.layout, ctx.scale, ctx.factor, ctx.firsts = layout, qkv.shape[-1] ** -0.5, factor, firsts
-        ctx.rows = len(qkv)
-        out = _rows(qkv, qkv.shape[2:], layout, firsts)
+        ctx.layout, ctx.scale, ctx.factor = layout, qkv.shape[-1] ** -0.5, factor
+        out = _rows(qkv, qkv.shape[2:], layout)
         saved: list[Tensor | None] = []
         for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
             parts = _by_head(qkv, group)
-            q, k, v = parts[0, :, :1] if firsts else parts[0], parts[1], parts[2]
+            q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
             mixed = torch.bmm(weights, v) if mask is None else torch.bmm(weights * mask, v).mul_(factor)
-            _to_rows(mixed[None], out[:, None], group, firsts)
+            _to_rows(mixed[None], out[:, None], group)
             saved += [parts, weights, mask]
         ctx.save_for_backward(*saved)
         return out
@@ -65,69 +64,64 @@ class _Attend(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Mixed) -> tuple[Tensor | None, ...]:
-        to_qkv = _rows(grad, (3, *grad.shape[1:]), ctx.layout, rows=ctx.rows)
+        to_qkv = _rows(grad, (3, *grad.shape[1:]), ctx.layout)
         saved = iter(ctx.saved_tensors)
         to_relative: list[Tensor | None] = [None] * len(ctx.layout.relative)
         for number, group in enumerate(ctx.layout.groups):
             parts, weights, mask = (next(saved) for _ in range(3))
-            q, k, v = parts[0, :, :1] if ctx.firsts else parts[0], parts[1], parts[2]
-            back = _by_head(grad[:, None], group, ctx.firsts, padding=0.0)[0]
+            q, k, v = parts
+            back = _by_head(grad[:, None], group, padding=0.0)[0]
             if mask is None:
                 used, to_weights = weights, torch.bmm(back, v.mT)
             else:
                 back *= ctx.factor
                 used, to_weights = weights * mask, torch.bmm(back, v.mT).mul_(mask)
             to_scores = softmax_back(to_weights, weights)
-            if any(ctx.needs_input_grad[5:]):
+            if any(ctx.needs_input_grad[4:]):
                 to_relative[number] = _to_relative(to_scores, group)
             to_scores.mul_(ctx.scale)
-            to_parts = torch.zeros_like(parts) if ctx.firsts else torch.empty_like(parts)
-            torch.bmm(to_scores, k, out=to_parts[0, :, :1] if ctx.firsts else to_parts[0])
+            to_parts = torch.empty_like(parts)
+            torch.bmm(to_scores, k, out=to_parts[0])
             torch.bmm(to_scores.mT, q, out=to_parts[1])
             torch.bmm(used.mT, back, out=to_parts[2])
             _to_rows(to_parts, to_qkv, group)
-        return to_qkv, None, None, None, None, *to_relative
+        return to_qkv, None, None, None, *to_relative
 
 
 def _to_relative(to_scores: Tensor, group: Group) -> Tensor:
     """The gradient of a group's scores as that of what was added for the distances, (heads, length, length)."""
     exact = torch.promote_types(to_scores.dtype, torch.float32)
-    total = to_scores.unflatten(0, (group.count, -1)).sum(0, dtype=exact)
-    # Where only the first tokens ask, the other rows were not used.
-    return F.pad(total, (0, 0, 0, group.length - total.shape[1]))
+    return to_scores.unflatten(0, (group.count, -1)).sum(0, dtype=exact)
 
 
-def _rows(like: Tensor, shape: Sequence[int], layout: Layout, firsts: bool = False, rows: int | None = None) -> Tensor:
-    """Room for a row per token, with zeros in the rows of padding behind them; or for a row per sequence."""
-    if firsts:
-        return like.new_empty(sum(layout.sequences), *shape)
-    made = like.new_empty(rows or len(like), *shape)
+def _rows(like: Tensor, shape: Sequence[int], layout: Layout) -> Tensor:
+    """Room for a row per token, with zeros in the rows of padding behind them."""
+    made = like.new_empty(len(like), *shape)
     if len(made) > sum(layout.tokens):
         made[sum(layout.tokens) :] = 0
     return made
 
 
 def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor | None = None) -> Tensor:
-    """The softmax of the scores, (sequences * heads, queries, length)."""
+    """The softmax of the scores, (sequences * heads, length, length)."""
     scores = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=scale)
     if relative is not None:
-        scores.unflatten(0, (group.count, -1)).add_(relative[:, : scores.shape[1]].to(scores.dtype))
+        scores.unflatten(0, (group.count, -1)).add_(relative.to(scores.dtype))
     if group.bias is not None:
-        scores.unflatten(0, (group.count, -1)).add_(group.bias[:, :, : scores.shape[1]].to(scores.dtype))
+        scores.unflatten(0, (group.count, -1)).add_(group.bias.to(scores.dtype))
     return softmax(scores)
 
 
-def _in_places(x: Tensor, group: Group, firsts: bool = False, padding: float | None = None) -> Tensor:
+def _in_places(x: Tensor, group: Group, padding: float | None = None) -> Tensor:
     """A group's rows, (rows, parts, heads, width), as (parts, sequences, heads, places, width).
 
     Args:
         x: a row per token of the pack.
         group: which.
-        firsts: `x` has a row per sequence instead.
         padding: what stands in padded places; None: a copy of another token of the sequence.
     """
-    mine = x[group.sequences if firsts else group.tokens]
-    if group.spread is not None and group.back is not None and not firsts:
+    mine = x[group.tokens]
+    if group.spread is not None and group.back is not None:
         if padding is None:
             mine = mine.index_select(0, group.spread)
         else:
@@ -136,84 +130,76 @@ def _in_places(x: Tensor, group: Group, firsts: bool = False, padding: float | N
     return by_part
 
 
-def _by_head(x: Tensor, group: Group, firsts: bool = False, padding: float | None = None) -> Tensor:
+def _by_head(x: Tensor, group: Group, padding: float | None = None) -> Tensor:
     """The same as (parts, sequences * heads, places, width), laid out in this order."""
-    return _in_places(x, group, firsts, padding).flatten(1, 2).contiguous()
+    return _in_places(x, group, padding).flatten(1, 2).contiguous()
 
 
-def _to_rows(by_head: Tensor, x: Tensor, group: Group, firsts: bool = False) -> None:
+def _to_rows(by_head: Tensor, x: Tensor, group: Group) -> None:
     """The way back: writes (parts, sequences * heads, places, width) into a group's rows of `x`."""
     rows = by_head.unflatten(1, (group.count, -1)).permute(1, 3, 0, 2, 4)
-    if group.back is None or firsts:
-        x[group.sequences if firsts else group.tokens].view(rows.shape).copy_(rows)
+    if group.back is None:
+        x[group.tokens].view(rows.shape).copy_(rows)
     else:
         torch.index_select(rows.flatten(0, 1), 0, group.back, out=x[group.tokens])
 
 
 @torch.no_grad()
-def _attend_fused(qkv: Projected, layout: Layout, firsts: bool) -> Mixed:
+def _attend_fused(qkv: Projected, layout: Layout) -> Mixed:
     """The same by torch's fused attention."""
-    out = _rows(qkv, qkv.shape[2:], layout, firsts)
+    out = _rows(qkv, qkv.shape[2:], layout)
     for group in layout.groups:
         q, k, v = _in_places(qkv, group)
-        if firsts:
-            q = q[:, :, :1]
-        bias = None if group.bias is None else group.bias[:, :, : q.shape[2]]
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-        _to_rows(mixed.flatten(0, 1)[None], out[:, None], group, firsts)
+        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=group.bias)
+        _to_rows(mixed.flatten(0, 1)[None], out[:, None], group)
     return out
 
 
-def _attend_plainly(
-    qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float, firsts: bool
-) -> Mixed:
+def _attend_plainly(qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float) -> Mixed:
     """The same by operations that every device has, with the way back that torch makes."""
     found = []
     for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
         q, k, v = _by_head(qkv, group)
-        scores = (q[:, :1] if firsts else q) @ k.mT * qkv.shape[-1] ** -0.5
+        scores = q @ k.mT * qkv.shape[-1] ** -0.5
         scores = scores.float().unflatten(0, (group.count, -1))
         if layout.relative:
-            scores = scores + layout.relative[number][:, : scores.shape[2]]
+            scores = scores + layout.relative[number]
         if group.bias is not None:
-            scores = scores + group.bias[:, :, : scores.shape[2]]
+            scores = scores + group.bias
         weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
         mixed = (weights if mask is None else weights * mask * factor) @ v
         rows = mixed.unflatten(0, (group.count, -1)).transpose(1, 2).flatten(0, 1)
-        found.append(rows if firsts or group.back is None else rows.index_select(0, group.back))
-    padding = 0 if firsts else len(qkv) - sum(layout.tokens)
+        found.append(rows if group.back is None else rows.index_select(0, group.back))
+    padding = len(qkv) - sum(layout.tokens)
     return torch.cat([*found, qkv.new_zeros(padding, *qkv.shape[2:])])
 
 
-def attend(
-    qkv: Projected, layout: Layout, dropout: float = 0.0, firsts: bool = False, noise: Noise | None = None
-) -> Mixed:
+def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | None = None) -> Mixed:
     """Scaled dot-product attention of every sequence of a pack with itself.
 
     Args:
         qkv: queries, keys and values, (tokens, 3, heads, width of a head); rows behind the last token are padding.
         layout: of the same pack.
         dropout: share of attention weights dropped, 0 to 1; 0 when not training.
-        firsts: only each sequence's first token asks.
         noise: for the dropout; None: from torch's default generator.
 
     Returns:
-        (tokens, heads, width of a head), or (sequences, heads, width).
+        (tokens, heads, width of a head).
 
     Source: Vaswani et al. 2017, equation 1.
     """
     if not (torch.is_grad_enabled() or dropout or layout.relative):
         longest = max(group.length for group in layout.groups)
         if len(qkv) <= FEW or (qkv.dtype == torch.float32 and longest > LONG):
-            return _attend_fused(qkv, layout, firsts)
+            return _attend_fused(qkv, layout)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)
     factor = 1.0
     if dropout:
         noise = noise or Noise(layout, None, qkv.device)
-        masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2], firsts)
+        masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2])
     if qkv.device.type not in OWN_WAYS:
-        return _attend_plainly(qkv, layout, masks, factor, firsts)
-    return _Attend.apply(qkv, layout, masks, factor, firsts, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
+        return _attend_plainly(qkv, layout, masks, factor)
+    return _Attend.apply(qkv, layout, masks, factor, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Attention(nn.Module):
@@ -236,6 +222,10 @@ class Attention(nn.Module):
         self, hidden: Hidden, layout: Layout, firsts: bool = False, noise: Noise | None = None
     ) -> Hidden | Vectors:
         """What each token, or each sequence's first token, gathers from its own sequence."""
-        qkv = self.projection(hidden).unflatten(-1, (3, self.heads, -1))
-        mixed = attend(qkv, layout, self.share if self.training else 0.0, firsts, noise)
-        return self.output(mixed.flatten(1))  # type: ignore[no-any-return]
+        share = self.share if self.training else 0.0
+        if firsts:
+            weight, bias = self.projection.whole(), self.projection.bias
+            mixed = attend_firsts(hidden, weight, bias, self.heads, layout, share, noise)
+        else:
+            mixed = attend(self.projection(hidden).unflatten(-1, (3, self.heads, -1)), layout, share, noise).flatten(1)
+        return self.output(mixed)  # type: ignore[no-any-return]

@@ -46,8 +46,15 @@ class Noise:
         mask, factor = self._kept([count * like.shape[1] for count in rows], share, like, like.numel())
         return mask.view_as(like), factor
 
-    def of_weights(self, like: Tensor, share: float, heads: int, firsts: bool) -> tuple[list[Tensor], float]:
-        """A mask for each group's attention weights, (sequences * heads, queries, length), and their factor."""
+    def of_weights(self, like: Tensor, share: float, heads: int, firsts: bool = False) -> tuple[list[Tensor], float]:
+        """A mask for each group's attention weights, (sequences * heads, queries, length), and their factor.
+
+        Args:
+            like: whose type and place the masks have.
+            share: of zeros, above 0 and below 1.
+            heads: of the attention.
+            firsts: one query a sequence.
+        """
         shapes = [(g.count * heads, 1 if firsts else g.length, g.length) for g in self.layout.groups]
         sizes = [a * b * c for a, b, c in shapes]
         counts = [0] * len(self.layout.tokens)

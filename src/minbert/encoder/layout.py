@@ -46,7 +46,7 @@ class Group:
         spread: for each place the token, counted from the group's first, that stands there, (count * length,); a padded
             place repeats a token of its own sequence. None where no place is padding.
         back: for each token its place, or None.
-        bias: of each query for each place: 0 where a token stands and -inf where padding, (count, 1, length, length), or
+        bias: of each query for each place: 0 where a token stands and -inf elsewhere, (count, 1, length, length), or
             None.
     """
 

@@ -69,6 +69,10 @@ class Linear(nn.Linear):
             self._packed = (key, laid_out, bias.detach().to(x.dtype))
         return _pointwise(x, *self._packed[1:], "none", [], "")  # type: ignore[no-any-return]
 
+    def whole(self) -> Tensor:
+        """W, for whoever needs it in parts."""
+        return self.weight
+
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the layer takes over: not the weights as the matrix library wants them."""
         return {**self.__dict__, "_packed": None}

@@ -47,6 +47,10 @@ class LowRank(Linear):
         low = F.linear(x, self.lora_a.to(x.dtype))
         return super().forward(x) + F.linear(low, self._placed().to(x.dtype))
 
+    def whole(self) -> Tensor:
+        """`W + s B A`."""
+        return self.weight + self._placed() @ self.lora_a
+
     def _placed(self) -> Tensor:
         """`s B`, each of the chosen matrices' at its rows and at its own columns, (out, chosen * rank)."""
         height = self.lora_b.shape[1]
@@ -60,7 +64,7 @@ class LowRank(Linear):
     def plain(self) -> Linear:
         """A plain layer that does the same: `W + s B A`."""
         found = Linear(self.in_features, self.out_features, device="meta")
-        found.weight = nn.Parameter(self.weight + self._placed() @ self.lora_a)
+        found.weight = nn.Parameter(self.whole())
         found.bias = self.bias
         return found.train(self.training)
 

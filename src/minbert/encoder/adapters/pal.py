@@ -9,6 +9,7 @@ from torch import nn
 from minbert.encoder.adapters.adapter import Adapter, TaskAdapter
 from minbert.encoder.attention import attend
 from minbert.encoder.config import EncoderConfig
+from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import Linear
 from minbert.shapes import Hidden, Vectors
@@ -26,8 +27,12 @@ class ProjectedAttention(TaskAdapter):
 
     def forward(self, number: int, hidden: Hidden, layout: Layout, firsts: bool = False) -> Hidden | Vectors:
         """`V_D MHA(V_E h)`."""
-        qkv = self.layers[number](self.narrow(hidden)).unflatten(-1, (3, self.heads, -1))
-        return self.widen(attend(qkv, layout, firsts=firsts).flatten(1))  # type: ignore[no-any-return]
+        narrow, projection = self.narrow(hidden), self.layers[number]
+        if firsts:
+            mixed = attend_firsts(narrow, projection.whole(), projection.bias, self.heads, layout)
+        else:
+            mixed = attend(projection(narrow).unflatten(-1, (3, self.heads, -1)), layout).flatten(1)
+        return self.widen(mixed)  # type: ignore[no-any-return]
 
 
 class Pal(Adapter):
