@@ -91,7 +91,8 @@ class _Attend(torch.autograd.Function):
 def _to_relative(to_scores: Tensor, group: Group) -> Tensor:
     """The gradient of a group's scores as that of what was added for the distances, (heads, length, length)."""
     exact = torch.promote_types(to_scores.dtype, torch.float32)
-    return to_scores.unflatten(0, (group.count, -1)).sum(0, dtype=exact)
+    total: Tensor = to_scores.unflatten(0, (group.count, -1)).sum(0, dtype=exact)
+    return total
 
 
 def _rows(like: Tensor, shape: Sequence[int], layout: Layout) -> Tensor:

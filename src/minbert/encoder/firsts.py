@@ -102,7 +102,8 @@ def attend_firsts(
     mixed = torch.bmm(torch.cat(gathered).transpose(0, 1), to_value.mT)
     # Without dropout the weights' sum is 1.
     mixed = mixed + (of_value * torch.cat(sums).transpose(0, 1) if dropout else of_value)
-    return mixed.transpose(0, 1).flatten(1)
+    result: Tensor = mixed.transpose(0, 1).flatten(1)
+    return result
 
 
 def _weights(asked: Tensor, states: Tensor, layout: Layout, number: int) -> Tensor:

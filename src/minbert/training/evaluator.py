@@ -1,6 +1,6 @@
 """Scores of tasks on splits: by the head, or by the embeddings alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,9 +117,7 @@ def best_threshold(cosines: npt.NDArray[Any], labels: npt.NDArray[Any]) -> float
     return float(edges[best])
 
 
-def evaluate(
-    setup: Setup, split: str, heads: set[str], advance: Advance, most: int | None = None
-) -> dict[str, dict[str, float]]:
+def evaluate(setup: Setup, split: str, heads: set[str], advance: Advance, most: int | None = None) -> dict[str, Scored]:
     """Scores of all tasks that can be scored, by task.
 
     Args:
@@ -129,7 +127,7 @@ def evaluate(
         advance: hears the tokens that were read.
         most: rows of each task; None: all.
     """
-    found = {}
+    found: dict[str, Scored] = {}
     for task in setup.model.tasks:
         rows, texts = sample(setup, task, split, most or len(setup.data[task].splits[split]))
         # In bfloat16 a weight is rounded with what LoRA adds to it: what is scored is what a checkpoint holds.
@@ -137,8 +135,13 @@ def evaluate(
             on_head = task in heads
             scored = by_head(setup, task, rows, texts, advance) if on_head else by_embedding(setup, task, rows, advance)
         if scored is not None:
-            found[task] = scored.metrics()
+            found[task] = scored
     return found
+
+
+def metrics(found: Mapping[str, Scored]) -> dict[str, dict[str, float]]:
+    """Every metric of each task."""
+    return {task: scored.metrics() for task, scored in found.items()}
 
 
 def means(tasks: dict[str, Task], scores: dict[str, dict[str, float]]) -> dict[str, float]:

@@ -1,6 +1,6 @@
 """The final table of a run."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -22,15 +22,17 @@ TRAIN_ROWS = 5000
 """Rows of train that are scored at the end, to show train beside dev."""
 
 Advance = Callable[[int], None]
+Known = Mapping[str, Mapping[str, Scored]]
 
 
-def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str, Any]:
+def final(setup: Setup, run: Run, heads: set[str], known: Known, advance: Advance) -> dict[str, Any]:
     """Scores the best checkpoint on dev and on rows of train, with and without leaked rows; calibrates it if asked to.
 
     Args:
         setup: model and rows; the model gets the best checkpoint's weights.
         run: the folder.
         heads: tasks whose head has been trained.
+        known: by split and task, scores that this checkpoint is known to have, so that they are not worked out again.
         advance: hears the tokens that were read.
 
     Returns:
@@ -44,7 +46,7 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     tasks: dict[str, Any] = {}
     answers: Answers = {}
     for name in setup.model.tasks:
-        tasks[name], answers[name] = _task(setup, name, name in heads, advance)
+        tasks[name], answers[name] = _task(setup, name, name in heads, known, advance)
         tasks[name]["floors"] = floors.get(name, {})
     save_answers(run, answers)
     if setup.model.calibration:
@@ -69,14 +71,20 @@ def final(setup: Setup, run: Run, heads: set[str], advance: Advance) -> dict[str
     }
 
 
-def _task(setup: Setup, name: str, trained: bool, advance: Advance) -> tuple[dict[str, Any], dict[str, Answered]]:
+def _task(
+    setup: Setup, name: str, trained: bool, known: Known, advance: Advance
+) -> tuple[dict[str, Any], dict[str, Answered]]:
     """One task's part of the table, and its answers."""
     data, spec = setup.data[name], setup.model.tasks[name]
 
     def scored(rows: Split, texts: Texts) -> Scored | None:
         return by_head(setup, name, rows, texts, advance) if trained else by_embedding(setup, name, rows, advance)
 
-    found = {split: scored(data.splits[split], setup.texts[name, split]) for split in SPLITS if split in data.splits}
+    found = {
+        split: known.get(split, {}).get(name) or scored(data.splits[split], setup.texts[name, split])
+        for split in SPLITS
+        if split in data.splits
+    }
     if trained and setup.recipe.select.calibrate and spec.kind != "rating" and (held := found["select"]):
         setup.model.calibration[name] = _fit(held)
         found = {

@@ -11,7 +11,7 @@ from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run
 from minbert.storage import write_text
-from minbert.training.evaluator import evaluate
+from minbert.training.evaluator import evaluate, metrics
 from minbert.training.floors import floors
 from minbert.training.progress import Listener
 from minbert.training.result import final
@@ -109,13 +109,13 @@ def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, An
     if setup.start and distributed.first_says(not (folder.folder / START).exists()):
         listener.doing("scores before")
         # Not through the trainer's listener: the bar has not begun.
-        before = evaluate(setup, "dev", trainer.trained, lambda work: None)
+        before = metrics(evaluate(setup, "dev", trainer.trained, lambda work: None))
         folder.write(START, {**setup.start.record(), "dev": {name: before[name] for name in setup.start.trained}})
     trainer.train()
     # All read the best checkpoint now, which the first process has written.
     distributed.meet()
     listener.doing("the final table")
-    result = final(setup, folder, trainer.trained, lambda work: None)
+    result = final(setup, folder, trainer.trained, trainer.best_scores, lambda work: None)
     folder.write("result.json", result)
     folder.tidy()
     return result

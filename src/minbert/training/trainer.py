@@ -17,7 +17,7 @@ from minbert.recipe import Stage
 from minbert.runs import Run, Silent, whole_lines
 from minbert.training.conflicts import FILE as CONFLICTS
 from minbert.training.conflicts import ConflictRecord, layer_groups
-from minbert.training.evaluator import correlations, evaluate, means
+from minbert.training.evaluator import Scored, correlations, evaluate, means, metrics
 from minbert.training.forward import Frozen, Kept, Live
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.progress import Listener
@@ -72,6 +72,7 @@ class Trainer:
         self.trained = set(setup.start.trained if setup.start else ())
         self.stopping = False
         self.kept: Kept = {}
+        self.best_scores: dict[str, dict[str, Scored]] = {}
         self.start = encoder_start(setup)
         self.next_snapshot = time.monotonic() + snapshot_seconds
 
@@ -89,8 +90,10 @@ class Trainer:
         try:
             with self._interruptible():
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
-                    if "heads" in stage.update:
+                    if "heads" in stage.update and not self.trained >= set(self.plans[name].tasks):
                         self.trained |= set(self.plans[name].tasks)
+                        # A task that had no head until now was scored by the embeddings.
+                        self.best_scores = {}
                     if number >= self.place.stage:
                         self._stage(name, stage, folder)
                         folder = None
@@ -198,8 +201,8 @@ class Trainer:
         task, place = step[-1].task, self.place
         self.listener.doing(f"scoring after {task}")
         # Not to be left at once: no snapshot stands just before it.
-        scores = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
-        self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=scores)
+        found = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
+        self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=metrics(found))
 
     def _epoch_end(self, name: str, begin: float) -> dict[str, float]:
         """Scores all tasks, keeps the checkpoint if it is the best, writes the last one; each task's own metric."""
@@ -207,10 +210,10 @@ class Trainer:
         self.listener.doing("scoring")
         losses = {task: place.sums[task] / place.counts[task] for task in place.sums}
         line: dict[str, Any] = {"event": "epoch", "stage": name, "epoch": place.epoch + 1, "loss": losses}
-        line["dev"] = evaluate(self.setup, "dev", self.trained, self._advance)
-        chosen = line["dev"]
-        if recipe.select.on != "dev":
-            chosen = line["select"] = evaluate(self.setup, "select", self.trained, self._advance)
+        splits = ("dev",) if recipe.select.on == "dev" else ("dev", "select")
+        found = {split: evaluate(self.setup, split, self.trained, self._advance) for split in splits}
+        line |= {split: metrics(scores) for split, scores in found.items()}
+        chosen = line[splits[-1]]
         line |= means(self.setup.model.tasks, line["dev"])
         line["select_score"] = self._select(chosen)
         place.scored(line["select_score"])
@@ -223,6 +226,7 @@ class Trainer:
         if not place.best or line["select_score"] > place.best["score"]:
             place.best = {"score": line["select_score"], "stage": name, "epoch": place.epoch + 1}
             self._save("best")
+            self.best_scores = found
         memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = round(time.monotonic() - begin, 2)
         self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)

@@ -24,6 +24,7 @@ from minbert.training.evaluator import (
     embed_columns,
     evaluate,
     means,
+    metrics,
     sample,
 )
 from minbert.training.setup import Setup, set_up
@@ -133,8 +134,8 @@ class TestScores:
         assert set(evaluate(setup, "dev", set(), silent)) == {"questions", "similarity"}
         found = evaluate(setup, "dev", {"sentiment", "similarity"}, silent)
         rows, texts = setup.data["similarity"].splits["dev"], setup.texts["similarity", "dev"]
-        assert found["similarity"] == by_head(setup, "similarity", rows, texts, silent).metrics()
-        assert found["similarity"] != evaluate(setup, "dev", set(), silent)["similarity"]
+        assert metrics(found)["similarity"] == by_head(setup, "similarity", rows, texts, silent).metrics()
+        assert metrics(found)["similarity"] != metrics(evaluate(setup, "dev", set(), silent))["similarity"]
 
     def test_the_work_is_told(self, setup: Setup) -> None:
         work: list[int] = []

@@ -28,6 +28,7 @@ class ProjectedAttention(TaskAdapter):
     def forward(self, number: int, hidden: Hidden, layout: Layout, firsts: bool = False) -> Hidden | Vectors:
         """`V_D MHA(V_E h)`."""
         narrow, projection = self.narrow(hidden), self.layers[number]
+        assert isinstance(projection, Linear)
         if firsts:
             mixed = attend_firsts(narrow, projection.whole(), projection.bias, self.heads, layout)
         else:
