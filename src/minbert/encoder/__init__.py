@@ -5,7 +5,7 @@ from minbert.encoder.bert import Bert
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
-from minbert.encoder.hardware import choice, choose_precision, device_of, environment
+from minbert.encoder.hardware import choice, choose_precision, device_of, environment, keep_memory
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import Source, resolve
@@ -30,6 +30,7 @@ __all__ = [
     "environment",
     "fold",
     "folded",
+    "keep_memory",
     "load_folder",
     "low_rank_parameters",
     "resolve",

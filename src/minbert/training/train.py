@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import minbert.distributed as distributed
-from minbert.encoder import choice, device_of, environment
+from minbert.encoder import choice, device_of, environment, keep_memory
 from minbert.errors import RunError
 from minbert.gradients import Merge
 from minbert.recipe import Recipe, check_recipe
@@ -71,6 +71,7 @@ def train(
     if merge is not None:
         recipe = with_merge(recipe, merge)
     folder = Run(Path(run))
+    keep_memory()
     with distributed.together(device_of(device)):
         check_folder(folder, recipe, resume)
         record = _record(folder)
