@@ -80,7 +80,7 @@ KEPT, HEAP = 2**31 - 1, 2**25
 
 
 def keep_memory() -> bool:
-    """Tells the C library to keep memory that was freed, for the whole process; where it is GNU's, and not told already.
+    """Tells the C library to keep freed memory, for the whole process; where it is GNU's, and not told already.
 
     A step frees all that it kept for its way back. Given back to the system, that memory comes anew for the next step,
     page by page and filled with zeros: some 25,000 pages for 128 pairs, a twentieth of the time. The peak is the same.
