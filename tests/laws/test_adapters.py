@@ -77,7 +77,8 @@ def test_an_adapter_begins_as_the_identity(kind: str) -> None:
         with torch.inference_mode():
             expected = plain.vectors(packed, how)
             ((found,),) = adapted.vectors_of([packed], [(how,)], None, [own])
-        assert torch.equal(found, expected)
+        # Without an adapter so few tokens go a way of their own, which rounds otherwise.
+        torch.testing.assert_close(found, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("kind", sorted(MEMBERS))
@@ -145,7 +146,7 @@ def test_a_layer_with_a_pal_is_its_formula() -> None:
         one = Bert(SIZES.model_copy(update={"num_hidden_layers": 1})).eval()
         one.load_state_dict({n: t for n, t in bert.state_dict().items() if not n.startswith("layers.1.")})
         found = one(packed, torch.float32, False, None, [pal])
-        from_embeddings = bert(packed, torch.float32)
+        from_embeddings = bert(packed)
         h_attn = noted[0]
         h_ffn = layer.down(F.gelu(layer.up(h_attn)))
         expected = F.layer_norm(

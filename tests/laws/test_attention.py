@@ -13,7 +13,7 @@ from torch import Tensor
 
 from minbert.encoder.attention import LONG, attend
 from minbert.encoder.dropout import Noise
-from minbert.encoder.layout import AREA, GROWTH, SLACK, Layout, layout_of
+from minbert.encoder.layout import AREA, MOVE, WORTH, Layout, layout_of
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
 SHAPES = st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 8, 16]))
@@ -146,12 +146,13 @@ def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: in
 
 @law
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=40).map(sorted))
-def test_each_token_has_a_place_of_its_own_in_a_group_of_near_equal_lengths(lengths: list[int]) -> None:
+def test_each_token_has_a_place_of_its_own_in_a_group_with_little_padding(lengths: list[int]) -> None:
     sequences = tokens = 0
     rest = list(lengths)
     for group in layout_of(lengths).groups:
         members, rest = rest[: group.count], rest[group.count :]
-        assert members[-1] == group.length <= max(GROWTH * members[0], SLACK + members[0])
+        padding = sum(group.length * (group.length + MOVE) - length * (length + MOVE) for length in members)
+        assert members[-1] == group.length and 0 <= padding <= WORTH
         assert group.count == 1 or group.count * group.length**2 <= AREA
         assert group.sequences == slice(sequences, sequences + group.count)
         assert group.tokens == slice(tokens, tokens + sum(members))

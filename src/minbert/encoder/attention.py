@@ -148,6 +148,11 @@ def _to_rows(by_head: Tensor, x: Tensor, group: Group) -> None:
 @torch.no_grad()
 def _attend_fused(qkv: Projected, layout: Layout) -> Mixed:
     """The same by torch's fused attention."""
+    whole = layout.groups[0]
+    if whole.spread is None and len(qkv) == whole.count * whole.length:
+        # One text, or some of one length. (`unbind`: a tensor that is unpacked in Python checks much first.)
+        q, k, v = qkv.view(whole.count, whole.length, *qkv.shape[1:]).permute(2, 0, 3, 1, 4).unbind()
+        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(len(qkv), *qkv.shape[2:])
     out = _rows(qkv, qkv.shape[2:], layout)
     for group in layout.groups:
         q, k, v = _in_places(qkv, group)

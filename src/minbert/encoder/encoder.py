@@ -16,6 +16,7 @@ from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
+from minbert.encoder.straight import goes_straight, straight
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
@@ -87,6 +88,9 @@ class Encoder(nn.Module, ABC):
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
             beside = Beside(adapters, layout)
             hidden = self.embeddings(packed, precision, noise)
+            if not (self.training or beside.runs) and goes_straight(hidden):
+                whole = straight(hidden, self.layers, layout)
+                return whole.index_select(0, packed.offsets[:-1]) if firsts else whole
             tokens = len(hidden)
             if rounded(tokens) > tokens:
                 hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-SLACK = 8
-GROWTH = 1.3
-"""A group goes on while its longest sequence is at most GROWTH times, or SLACK tokens over, its shortest."""
+WORTH = 24576
+"""Work on padding, in scores of one head, up to which a group goes on: about what a further group's calls cost."""
+
+MOVE = 32
+"""The same for moving a token to its place and back: as much as so many scores."""
 
 AREA = 32768
 """The most scores of one head in a group on a processor: those of all heads then fit its cache. A sequence with more
@@ -94,14 +96,23 @@ def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device
         end, begun = first + count, sum(tokens)
         tokens.append(0)
         while first < end:
-            bound = max(lengths[first] * GROWTH, lengths[first] + SLACK)
-            last = first
-            while last < end and lengths[last] <= bound and last - first < max(1, area // lengths[last] ** 2):
+            last, work = first, 0
+            while last < end:
+                longest = lengths[last]
+                work += _work(longest)
+                count = last + 1 - first
+                if count > 1 and (count * longest**2 > area or count * _work(longest) - work > WORTH):
+                    break
                 last += 1
             groups.append(_group(number, first, begun + tokens[-1], lengths[first:last], device))
             tokens[-1] += sum(lengths[first:last])
             first = last
     return Layout(tuple(groups), tuple(tokens), tuple(parts))
+
+
+def _work(length: int) -> int:
+    """What a sequence takes, in scores of one head."""
+    return length * (length + MOVE)
 
 
 def between(layout: Layout, first: int, last: int) -> Layout:

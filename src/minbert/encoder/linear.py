@@ -12,7 +12,11 @@ from torch.autograd.function import once_differentiable
 
 _plain = ContextVar("plain", default=False)
 _there = torch.backends.mkldnn.is_available()
-_pointwise: Any = torch.ops.mkldnn._linear_pointwise if _there else None
+fused_product: Any = torch.ops.mkldnn._linear_pointwise.default if _there else None
+"""`act(x W^T + b)` over a W that is laid out."""
+
+fused_sum: Any = torch.ops.mkldnn._linear_pointwise.binary if _there else None
+"""`x W^T + b + y` over the same."""
 
 
 @contextmanager
@@ -26,22 +30,26 @@ def plain_products() -> Iterator[None]:
 
 
 class _Product(torch.autograd.Function):
-    """`x W^T + b`, with `W` and `b` rounded to the type of `x` here and again on the way back, not kept in between."""
+    """`x W^T + b`, with `W` and `b` rounded to the type of `x`."""
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        ctx.save_for_backward(x, weight)
-        return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
+        rounded, ctx.dtype = weight.to(x.dtype), weight.dtype
+        ctx.save_for_backward(x, rounded)
+        if x.dtype == torch.bfloat16 and lays_out(x):
+            # torch's own adds the bias in a pass before the product: a tenth of the time.
+            return fused_product(x, rounded, bias.to(x.dtype), "none", [], "")  # type: ignore[no-any-return]
+        return F.linear(x, rounded, bias.to(x.dtype))
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
-        x, weight = ctx.saved_tensors
+        x, rounded = ctx.saved_tensors
         to_x, to_weight, to_bias = ctx.needs_input_grad
         return (
-            grad @ weight.to(grad.dtype) if to_x else None,
-            (grad.t() @ x).to(weight.dtype) if to_weight else None,
-            grad.sum(0).to(weight.dtype) if to_bias else None,
+            grad @ rounded if to_x else None,
+            (grad.t() @ x).to(ctx.dtype) if to_weight else None,
+            grad.sum(0).to(ctx.dtype) if to_bias else None,
         )
 
 
@@ -56,18 +64,27 @@ class Linear(nn.Linear):
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
-        # A module looks its tensors up in Python: for a short text that counts.
-        weight, bias = self.weight, self.bias
         if torch.is_grad_enabled():
-            return _Product.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
-        if not _packs(x) or weight.is_inference():
+            return _Product.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
+        if not lays_out(x) or self.weight.is_inference():
+            return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
+        return fused_product(x, *self._kept(x.dtype), "none", [], "")  # type: ignore[no-any-return]
+
+    def laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """W and b rounded to a type, W as the matrix library wants it."""
+        return self._kept(dtype)
+
+    def _kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        # A module looks its tensors up in Python: for a short text that counts.
+        weight, bias = self._parameters["weight"], self._parameters["bias"]
+        assert weight is not None and bias is not None
+        if weight.is_inference():
             # Weights that were made in inference mode do not tell when they change.
-            return F.linear(x, weight.to(x.dtype), bias.to(x.dtype))
-        key = (x.dtype, weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
+            return _laid_out(weight, dtype), bias.to(dtype)
+        key = (dtype, weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
         if self._packed is None or self._packed[0] != key:
-            laid_out = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(x.dtype))
-            self._packed = (key, laid_out, bias.detach().to(x.dtype))
-        return _pointwise(x, *self._packed[1:], "none", [], "")  # type: ignore[no-any-return]
+            self._packed = (key, _laid_out(weight, dtype), bias.detach().to(dtype))
+        return self._packed[1:]
 
     def whole(self) -> Tensor:
         """W, for whoever needs it in parts."""
@@ -78,6 +95,11 @@ class Linear(nn.Linear):
         return {**self.__dict__, "_packed": None}
 
 
-def _packs(x: Tensor) -> bool:
-    """Whether torch's matrix library for processors is there for this input."""
+def _laid_out(weight: Tensor, dtype: torch.dtype) -> Tensor:
+    laid_out: Tensor = torch.ops.mkldnn._reorder_linear_weight(weight.detach().to(dtype))
+    return laid_out
+
+
+def lays_out(x: Tensor) -> bool:
+    """Whether weights are laid out for this input: torch's matrix library for processors is there for it."""
     return _there and x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _plain.get()

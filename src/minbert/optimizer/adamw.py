@@ -2,14 +2,17 @@
 
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
 
-BLOCK = 1 << 19
-"""Numbers that are updated together on a processor: few enough that they are still in its cache for the decay."""
+BLOCK = 9 << 16
+"""Numbers that are updated together on a processor: few enough that they are still in its cache for the decay, and a
+feed-forward matrix of a small BERT in one piece."""
 
 LATE = torch.tensor(math.inf)
 """A number of steps for torch's fused kernel, at which its own bias corrections are exactly 1."""
@@ -17,8 +20,24 @@ LATE = torch.tensor(math.inf)
 KEEPING = 1 - 2.0**-53
 """A b1 for it, the largest below 1, with which it leaves m as it is."""
 
-Stretch = tuple[Tensor, Tensor, Tensor, Tensor]
-"""The same numbers of a weight, of m, of v and of the gradient."""
+
+class Stretch(NamedTuple):
+    """The same numbers of a weight, of m, of v and of the gradient."""
+
+    w: Tensor
+    m: Tensor
+    v: Tensor
+    gradient: Tensor
+
+
+@dataclass(frozen=True)
+class Pace:
+    """What numbers of one age in one group have in common: the step size, b1 and b2, eps, and rate times decay."""
+
+    rate: float
+    betas: tuple[float, float]
+    eps: float
+    decay: float
 
 
 class AdamW(torch.optim.Optimizer):
@@ -66,7 +85,7 @@ class AdamW(torch.optim.Optimizer):
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             # Parameters that sat out some steps have a t of their own, and with it a step size of their own.
-            by_age: dict[int, list[Tensor]] = defaultdict(list)
+            alike: dict[tuple[int, bool], list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     state = self.state[parameter]
@@ -74,27 +93,34 @@ class AdamW(torch.optim.Optimizer):
                         state["step"] = 0
                         state["m"] = torch.zeros_like(parameter)
                         state["v"] = torch.zeros_like(parameter)
-                    by_age[state["step"]].append(parameter)
-            for age, parameters in by_age.items():
-                self._update(parameters, age, group)
+                    alike[state["step"], parameter in self.starts].append(parameter)
+            for (age, pulled), parameters in alike.items():
+                self._update(parameters, age, pulled, group)
         return loss
 
-    def _update(self, parameters: list[Tensor], age: int, group: dict[str, Any]) -> None:
-        """One step of parameters that have all made the same number of steps."""
+    def _update(self, parameters: list[Tensor], age: int, pulled: bool, group: dict[str, Any]) -> None:
+        """One step of parameters that have all made the same number of steps, and decay to their starts or to 0."""
         first, second = group["betas"]
         rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
         decay = group["lr"] * group["weight_decay"]
+        pace = Pace(rate, group["betas"], group["eps"], 0.0 if pulled else decay)
+        stretches = [self._stretch(parameter) for parameter in parameters]
+        whole = [stretch for stretch in stretches if not stretch.gradient.is_sparse]
+        for some in _together(chain.from_iterable(map(_pieces, whole))):
+            _move(some, pace)
+        for stretch in stretches:
+            if stretch.gradient.is_sparse:
+                _move_rows(stretch, pace)
         for parameter in parameters:
-            state, start = self.state[parameter], self.starts.get(parameter)
-            for stretch in _stretches(parameter, state["m"], state["v"]):
-                _move(stretch, rate, group["betas"], group["eps"])
-                if decay and start is None:
-                    # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
-                    stretch[0].add_(stretch[0], alpha=-decay)
-            if decay and start is not None:
-                parameter.lerp_(start, decay)
-        for parameter in parameters:
+            if pulled and decay:
+                parameter.lerp_(self.starts[parameter], decay)
             self.state[parameter]["step"] = age + 1
+
+    def _stretch(self, parameter: Tensor) -> Stretch:
+        """A parameter whole, with what belongs to it."""
+        state, gradient = self.state[parameter], parameter.grad
+        assert gradient is not None
+        return Stretch(parameter, state["m"], state["v"], gradient)
 
 
 def _in_one_piece(*parts: Tensor) -> bool:
@@ -102,57 +128,76 @@ def _in_one_piece(*parts: Tensor) -> bool:
     return all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
 
 
-def _move(stretch: Stretch, rate: float, betas: tuple[float, float], eps: float) -> None:
-    """m, v and w but for the decay; v and w in one pass by torch's kernel where that can be.
+def _pieces(whole: Stretch) -> Iterator[Stretch]:
+    """Blocks of a weight that lies in one piece on a processor; another one whole."""
+    if not _in_one_piece(*whole[:3]):
+        return iter([whole])
+    return map(Stretch, *(tensor.reshape(-1).split(BLOCK) for tensor in whole))
+
+
+def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
+    """Small ones in one list, up to the size of a block; on other devices than a processor all."""
+    found: list[Stretch] = []
+    size = 0
+    for stretch in stretches:
+        if found and stretch.w.device.type == "cpu" and size + stretch.w.numel() > BLOCK:
+            yield found
+            found, size = [], 0
+        found.append(stretch)
+        size += stretch.w.numel()
+    if found:
+        yield found
+
+
+def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
+    """m, v, w and the decay, of several stretches at once; v and w in one pass by torch's kernel where that can be.
 
     The kernel has an m of its own, `m + (1 - b1) (g - m)`: with it, weights land 2.4e-7 from the reference array after
     a thousand steps, without it 1.2e-7.
     """
-    w, m, v, gradient = stretch
-    m.mul_(betas[0]).add_(gradient, alpha=1 - betas[0])
-    if not _in_one_piece(w, m, v):
-        v.mul_(betas[1]).addcmul_(gradient, gradient, value=1 - betas[1])
-        w.addcdiv_(m, v.sqrt().add_(eps), value=-rate)
-        return
-    torch._fused_adamw_(
-        [w],
-        [gradient],
-        [m],
-        [v],
-        max_exp_avg_sqs=[],
-        state_steps=[LATE],
-        lr=rate,
-        beta1=KEEPING,
-        beta2=betas[1],
-        weight_decay=0.0,
-        eps=eps,
-        amsgrad=False,
-        maximize=False,
-    )
+    w, m, v, gradient = (list(parts) for parts in zip(*stretches, strict=True))
+    first, second = pace.betas
+    torch._foreach_mul_(m, first)
+    torch._foreach_add_(m, gradient, alpha=1 - first)
+    if _in_one_piece(*w, *m, *v):
+        torch._fused_adamw_(
+            w,
+            gradient,
+            m,
+            v,
+            max_exp_avg_sqs=[],
+            state_steps=[LATE] * len(w),
+            lr=pace.rate,
+            beta1=KEEPING,
+            beta2=second,
+            weight_decay=0.0,
+            eps=pace.eps,
+            amsgrad=False,
+            maximize=False,
+        )
+    else:
+        torch._foreach_mul_(v, second)
+        torch._foreach_addcmul_(v, gradient, gradient, value=1 - second)
+        roots = torch._foreach_sqrt(v)
+        torch._foreach_add_(roots, pace.eps)
+        torch._foreach_addcdiv_(w, m, roots, value=-pace.rate)
+    if pace.decay:
+        # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
+        torch._foreach_add_(w, w, alpha=-pace.decay)
 
 
-def _stretches(weight: Tensor, m: Tensor, v: Tensor) -> Iterator[Stretch]:
-    """Blocks of a weight that lies in one piece on a processor; another one whole."""
-    gradient = weight.grad
-    assert gradient is not None
-    if gradient.is_sparse:
-        return _row_blocks(weight, m, v, gradient.coalesce())
-    whole = (weight, m, v, gradient)
-    if not _in_one_piece(weight, m, v):
-        return iter([whole])
-    return zip(*(tensor.reshape(-1).split(BLOCK) for tensor in whole), strict=True)
-
-
-def _row_blocks(weight: Tensor, m: Tensor, v: Tensor, gradient: Tensor) -> Iterator[Stretch]:
-    """The same for a gradient that holds some rows only: each block's, with zeros between."""
-    size = max(1, BLOCK // max(1, weight[0].numel()))
+def _move_rows(whole: Stretch, pace: Pace) -> None:
+    """The same for a gradient that holds some rows only: block after block of rows, with zeros between."""
+    w, m, v = whole[:3]
+    gradient = whole.gradient.coalesce()
+    size = max(1, BLOCK // max(1, w[0].numel()))
     rows, values = gradient.indices()[0], gradient.values()
-    starts = torch.arange(0, len(weight), size, device=rows.device)
+    starts = torch.arange(0, len(w), size, device=rows.device)
     bounds = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
-    zeros = torch.zeros_like(weight[:size])
-    for number, parts in enumerate(zip(weight.split(size), m.split(size), v.split(size), strict=True)):
+    zeros = torch.zeros_like(w[:size])
+    for number, parts in enumerate(zip(w.split(size), m.split(size), v.split(size), strict=True)):
         mine = slice(bounds[number], bounds[number + 1])
         places, dense = rows[mine] - number * size, zeros[: len(parts[0])]
         dense.index_copy_(0, places, values[mine])
-        yield *parts, dense
+        _move([Stretch(*parts, dense)], pace)
         dense.index_fill_(0, places, 0.0)

@@ -51,6 +51,10 @@ class LowRank(Linear):
         """`W + s B A`."""
         return self.weight + self._placed() @ self.lora_a
 
+    def laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The whole of it and b, rounded to a type, as the matrix library wants it."""
+        return self.plain().laid_out(dtype)
+
     def _placed(self) -> Tensor:
         """`s B`, each of the chosen matrices' at its rows and at its own columns, (out, chosen * rank)."""
         height = self.lora_b.shape[1]

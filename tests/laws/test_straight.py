@@ -1,0 +1,93 @@
+"""A few tokens without gradients go another way through the layers, to the same end."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import minbert.encoder.straight as straight
+from minbert.encoder import Bert, BertConfig, Encoder, Mpnet, MpnetConfig
+from minbert.encoder.adapters import Lora
+from minbert.encoder.attention import FEW
+from minbert.encoder.bert import fresh
+from minbert.encoder.linear import lays_out
+from minbert.text.packed import Packed, pack
+from minbert.text.tokenizer import Tokens
+
+SIZES: dict[str, Any] = {
+    "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24,
+    "max_position_embeddings": 80,
+}  # fmt: skip
+LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=3)
+law = settings(max_examples=25, deadline=None, derandomize=True)
+pytestmark = pytest.mark.skipif(not lays_out(torch.zeros(1)), reason="torch has no matrix library here")
+
+
+def rng() -> torch.Generator:
+    return torch.Generator().manual_seed(0)
+
+
+def encoder_of(kind: str = "gelu") -> Encoder:
+    """A small random encoder: an activation's name, or `mpnet`, or `lora`."""
+    if kind == "mpnet":
+        made: Encoder = Mpnet(MpnetConfig(**SIZES))
+    else:
+        made = Bert(BertConfig(**SIZES, hidden_act="gelu" if kind == "lora" else kind))
+    fresh(made, 0.3, rng())
+    if kind == "lora":
+        Lora(rank=2, on=("query", "up", "down")).attach(made.blocks()[1:], rng())
+        with torch.no_grad():
+            for parameter in made.parameters():
+                parameter.add_(torch.randn(parameter.shape, generator=rng()), alpha=0.1)
+    return made.eval()
+
+
+def pack_of(lengths: list[int]) -> Packed:
+    ids = np.random.default_rng(sum(lengths)).integers(5, 50, sum(lengths))
+    texts = np.split(ids, np.cumsum(lengths)[:-1])
+    return pack([Tokens(text, np.arange(len(text)) % 2) for text in texts])
+
+
+def both_ways(
+    encoder: Encoder, packed: Packed, precision: torch.dtype, firsts: bool
+) -> tuple[torch.Tensor, torch.Tensor]:
+    """The straight way, and the usual one."""
+    found = []
+    for few in (FEW, 0):
+        with pytest.MonkeyPatch.context() as patch, torch.no_grad():
+            patch.setattr(straight, "FEW", few)
+            assert straight.goes_straight(encoder.embeddings(packed, precision)) == bool(few)
+            found.append(encoder(packed, precision, firsts).float())
+    return found[0], found[1]
+
+
+@law
+@given(LENGTHS, st.sampled_from(["gelu", "gelu_new", "relu", "mpnet", "lora"]), st.booleans())
+def test_the_straight_way_leads_where_the_usual_one_does(lengths: list[int], kind: str, firsts: bool) -> None:
+    mine, usual = both_ways(encoder_of(kind), pack_of(lengths), torch.float32, firsts)
+    torch.testing.assert_close(mine, usual, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("lengths", [[1], [9], [9, 9], [3, 20]])
+def test_in_bfloat16_they_differ_by_its_rounding(lengths: list[int]) -> None:
+    mine, usual = both_ways(encoder_of(), pack_of(lengths), torch.bfloat16, False)
+    torch.testing.assert_close(mine, usual, rtol=0.05, atol=0.05)
+
+
+def test_it_is_not_for_many_tokens_nor_where_gradients_are_kept() -> None:
+    many, few = torch.zeros(FEW + 1, 16), torch.zeros(FEW, 16)
+    assert not straight.goes_straight(few)
+    with torch.no_grad():
+        assert straight.goes_straight(few) and not straight.goes_straight(many)
+        assert not straight.goes_straight(few.double())
+
+
+@torch.no_grad()
+def test_weights_that_changed_are_read_anew() -> None:
+    encoder, packed = encoder_of(), pack_of([5])
+    before = encoder(packed, torch.float32)
+    encoder.layers[1].down.weight.mul_(2.0)  # type: ignore[union-attr, operator]
+    assert not torch.allclose(encoder(packed, torch.float32), before)
