@@ -55,7 +55,7 @@ class _Attend(torch.autograd.Function):
             parts = _by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
-            mixed = torch.bmm(weights, v) if mask is None else torch.bmm(weights * mask, v).mul_(factor)
+            mixed = torch.bmm(weights, v) if mask is None else _scaled(weights * mask, v, factor)
             _to_rows(mixed[None], out[:, None], group)
             saved += [parts, weights, mask]
         ctx.save_for_backward(*saved)
@@ -74,16 +74,14 @@ class _Attend(torch.autograd.Function):
             if mask is None:
                 used, to_weights = weights, torch.bmm(back, v.mT)
             else:
-                back *= ctx.factor
-                used, to_weights = weights * mask, torch.bmm(back, v.mT).mul_(mask)
+                used, to_weights = weights * mask, _scaled(back, v.mT, ctx.factor).mul_(mask)
             to_scores = softmax_back(to_weights, weights)
             if any(ctx.needs_input_grad[4:]):
                 to_relative[number] = _to_relative(to_scores, group)
-            to_scores.mul_(ctx.scale)
             to_parts = torch.empty_like(parts)
-            torch.bmm(to_scores, k, out=to_parts[0])
-            torch.bmm(to_scores.mT, q, out=to_parts[1])
-            torch.bmm(used.mT, back, out=to_parts[2])
+            _scaled(to_scores, k, ctx.scale, to_parts[0])
+            _scaled(to_scores.mT, q, ctx.scale, to_parts[1])
+            _scaled(used.mT, back, ctx.factor, to_parts[2])
             _to_rows(to_parts, to_qkv, group)
         return to_qkv, None, None, None, *to_relative
 
@@ -103,9 +101,14 @@ def _rows(like: Tensor, shape: Sequence[int], layout: Layout) -> Tensor:
     return made
 
 
+def _scaled(left: Tensor, right: Tensor, scale: float, out: Tensor | None = None) -> Tensor:
+    """`scale * left @ right` of each pair of matrices, in one pass."""
+    return torch.baddbmm(left.new_empty(()), left, right, beta=0, alpha=scale, out=out)
+
+
 def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor | None = None) -> Tensor:
     """The softmax of the scores, (sequences * heads, length, length)."""
-    scores = torch.baddbmm(q.new_empty(()), q, k.mT, beta=0, alpha=scale)
+    scores = _scaled(q, k.mT, scale)
     if relative is not None:
         scores.unflatten(0, (group.count, -1)).add_(relative.to(scores.dtype))
     if group.bias is not None:
