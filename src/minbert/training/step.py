@@ -1,5 +1,6 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
@@ -87,7 +88,7 @@ class Stepper:
         if self.unfreezing:
             self.unfreezing(number, total)
         rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
-        losses: list[tuple[Slot, float]] = []
+        parts: list[tuple[Slot, Tensor]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))
         by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
@@ -96,15 +97,14 @@ class Stepper:
         # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
         for work in by_task if apart else [list(chain(*by_task))]:
             for found in self.forward(work):
-                parts = [self._loss(number, total, one) for one in found]
-                batches = [slot for slot, *_ in found]
-                scaled = [p * factors[s.task] for s, p in zip(batches, parts, strict=True)] if factors else parts
-                torch.stack(scaled).sum().backward()
-                losses += [(slot, float(part.detach())) for slot, part in zip(batches, parts, strict=True)]
+                mine = [(one.slot, self._loss(number, total, one)) for one in found]
+                torch.stack([part * factors[slot.task] if factors else part for slot, part in mine]).sum().backward()
+                parts += [(slot, part.detach()) for slot, part in mine]
             if apart:
                 rows.take()
                 if not self.stage.weighting.plain:
                     heads.take()
+        losses = self._read(number, parts)
         if not heads.rows:
             add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
@@ -126,9 +126,8 @@ class Stepper:
     @torch.no_grad()
     def _again(self, number: int, total: int, by_task: list[Work]) -> list[tuple[Slot, float]]:
         """The losses of the same batches under the same dropout, after the step."""
-        batches = list(chain(*by_task))
-        found = chain(*self.forward(batches))
-        return [(one[0], float(self._loss(number, total, one))) for one in found]
+        found = chain(*self.forward(list(chain(*by_task))))
+        return self._read(number, [(one.slot, self._loss(number, total, one)) for one in found])
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the model has the averaged weights, where the stage asks for an average."""
@@ -152,13 +151,23 @@ class Stepper:
             return torch.stack(parts).sum()
 
         whole = regularized(self.stage.regularizers, self.memories, found, summed_losses)
-        loss = self.stage.of("weight", slot.task) * whole
-        if not torch.isfinite(loss):
-            raise TrainingError(
-                f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {float(loss.detach())}; "
-                'a lower lr, or precision = "float32", is the usual remedy'
-            )
-        return loss  # type: ignore[no-any-return]
+        return self.stage.of("weight", slot.task) * whole  # type: ignore[no-any-return]
+
+    def _read(self, number: int, parts: list[tuple[Slot, Tensor]]) -> list[tuple[Slot, float]]:
+        """The losses of a step as plain numbers, all at once: an accelerator is waited for here, not batch by batch.
+
+        Raises:
+            TrainingError: one is NaN or infinite.
+        """
+        values = torch.stack([part for _, part in parts]).tolist()
+        losses = [(slot, value) for (slot, _), value in zip(parts, values, strict=True)]
+        for slot, loss in losses:
+            if not math.isfinite(loss):
+                raise TrainingError(
+                    f"stage {self.name!r}, step {number + 1}, task {slot.task!r}: the loss is {loss}; "
+                    'a lower lr, or precision = "float32", is the usual remedy'
+                )
+        return losses
 
     def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
         """Clips the merged gradient and moves the weights."""
