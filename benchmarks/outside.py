@@ -28,7 +28,7 @@ class Clock:
 
         def encoded(*given: Any) -> Any:
             found = vectors_of(*given)
-            found[0].register_hook(lambda _: self._back())
+            found[0][0].register_hook(lambda _: self._back())
             self.begin = time.perf_counter()
             return found
 

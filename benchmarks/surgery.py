@@ -47,7 +47,8 @@ def stepper(
     losses = {kind: (tasks[kind].loss,) for kind in KINDS}
     record = ConflictRecord("train", every, 1, layer_groups(made.encoder, shared), Silent())
     step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, forward, record)
-    return lambda: step(0, 1, slots)
+    # The last step of an epoch, so that weightings which learn between epochs do so in it.
+    return lambda: step(0, stage.epochs, slots)
 
 
 def batches() -> dict[str, Texts]:

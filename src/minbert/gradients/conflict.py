@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from minbert.gradients.per_task import Row, dot
+from minbert.gradients.per_task import Row, products
 
 Grams = Float[Tensor, "groups tasks tasks"]
 
@@ -21,13 +21,7 @@ def group_grams(rows: Sequence[Row], groups: Sequence[Sequence[int]]) -> Grams:
     Returns:
         A Gram matrix per group; their sum is that of the whole.
     """
-    grams = torch.zeros(len(groups), len(rows), len(rows), dtype=torch.float64)
-    for number, places in enumerate(groups):
-        parts = [[row[place] for place in places] for row in rows]
-        for i in range(len(rows)):
-            for j in range(i + 1):
-                grams[number, i, j] = grams[number, j, i] = dot(parts[i], parts[j])
-    return grams
+    return torch.stack([products([[row[place] for place in places] for row in rows]) for places in groups])
 
 
 def cosines(gram: Float[Tensor, "tasks tasks"]) -> list[float | None]:

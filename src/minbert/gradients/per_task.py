@@ -48,12 +48,7 @@ class TaskGradients:
 
     def gram(self) -> Gram:
         """`g_i . g_j` over all shared parameters, summed in float64, on the CPU."""
-        tasks = len(self.rows)
-        gram = torch.zeros(tasks, tasks, dtype=torch.float64)
-        for i in range(tasks):
-            for j in range(i + 1):
-                gram[i, j] = gram[j, i] = dot(self.rows[i], self.rows[j])
-        return gram.float()
+        return products(self.rows).float()
 
     def put(self, weights: Weights) -> None:
         """Writes `sum_i weights_i g_i` into `.grad`; a parameter that no task used keeps none, and does not move."""
@@ -67,15 +62,25 @@ class TaskGradients:
         self.rows = []
 
 
-def dot(left: Row, right: Row) -> Tensor:
-    """`g_i . g_j` over the parameters that both tasks use, in float64, on the CPU."""
-    pairs = [(a, b) for a, b in zip(left, right, strict=True) if a is not None and b is not None]
-    total = torch.zeros((), dtype=torch.float64)
-    for a, b in pairs:
-        if a.is_sparse and b.is_sparse:
-            a, b = _common(a, b)
-        total += torch.dot(a.flatten(), b.flatten()).cpu().double()
-    return total
+def products(rows: Sequence[Row]) -> Tensor:
+    """`g_i . g_j` of any two rows over the parameters that both use, (rows, rows), in float64, on the CPU.
+
+    Parameter after parameter: its gradients are still in the cache for the next pair, and nothing waits for a device.
+    """
+    pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1)]
+    found: dict[tuple[int, int], list[Tensor]] = {pair: [] for pair in pairs}
+    for gradients in zip(*rows, strict=True):
+        for i, j in pairs:
+            left, right = gradients[i], gradients[j]
+            if left is not None and right is not None:
+                if left.is_sparse and right.is_sparse:
+                    left, right = _common(left, right)
+                found[i, j].append(torch.dot(left.flatten(), right.flatten()))
+    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    for (i, j), parts in found.items():
+        if parts:
+            gram[i, j] = gram[j, i] = torch.stack(parts).cpu().double().sum()
+    return gram
 
 
 def _common(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:

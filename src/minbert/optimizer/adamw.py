@@ -175,6 +175,8 @@ def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
             amsgrad=False,
             maximize=False,
         )
+        # The kernel does not say that it changed them, and layers lay their weights out anew when they hear of it.
+        torch.autograd.graph.increment_version(w)
     else:
         torch._foreach_mul_(v, second)
         torch._foreach_addcmul_(v, gradient, gradient, value=1 - second)

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from minbert.encoder.linear import Linear, plain_products
+from minbert.optimizer import AdamW
 
 
 def pair(dtype: torch.dtype = torch.float32) -> tuple[Linear, nn.Linear, torch.Tensor]:
@@ -47,6 +48,18 @@ def test_without_gradients_weights_that_changed_are_laid_out_anew(dtype: torch.d
     wanted = torch.nn.functional.linear(x.float(), mine.weight.to(dtype).float(), mine.bias.to(dtype).float())
     assert not torch.equal(before, after)
     torch.testing.assert_close(after.float(), wanted, rtol=0.02, atol=0.02)
+
+
+@pytest.mark.parametrize("decay", [0.0, 0.1])
+def test_weights_that_the_optimizer_moved_are_laid_out_anew(decay: float) -> None:
+    mine, other, x = pair()
+    optimizer = AdamW(mine.parameters(), lr=0.1, weight_decay=decay)
+    for _ in range(2):
+        mine(x).sum().backward()
+        optimizer.step()
+        other.load_state_dict(mine.state_dict())
+        with torch.no_grad():
+            torch.testing.assert_close(mine(x), other(x))
 
 
 @torch.no_grad()
