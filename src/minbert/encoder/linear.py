@@ -30,11 +30,11 @@ def plain_products() -> Iterator[None]:
 
 
 class _Product(torch.autograd.Function):
-    """`x W^T + b`, with `W` and `b` rounded to the type of `x`."""
+    """`x W^T + b`, with `W` and `b` rounded to the type of `x`; W already is."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        rounded, ctx.dtype = weight.to(x.dtype), weight.dtype
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor) -> Tensor:
+        ctx.dtype = weight.dtype
         ctx.save_for_backward(x, rounded)
         if x.dtype == torch.bfloat16 and lays_out(x):
             # torch's own adds the bias in a pass before the product: a tenth of the time.
@@ -43,32 +43,44 @@ class _Product(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Tensor | None]:
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, rounded = ctx.saved_tensors
-        to_x, to_weight, to_bias = ctx.needs_input_grad
+        to_x, to_weight, to_bias, _ = ctx.needs_input_grad
         return (
             grad @ rounded if to_x else None,
             (grad.t() @ x).to(ctx.dtype) if to_weight else None,
             grad.sum(0).to(ctx.dtype) if to_bias else None,
+            None,
         )
 
 
 class Linear(nn.Linear):
     """`x W^T + b` in the type of `x`; the weights themselves stay float32.
 
-    Without gradients, on a processor, the weights are rounded once and laid out as the matrix library wants them, until
-    they change. (torch does not count changes that are made through `.data`: do not use it on a layer that has run.)
+    The weights are rounded once, and without gradients, on a processor, laid out as the matrix library wants them,
+    until they change. (torch does not count changes through `.data`: do not use it on a layer that has run.)
     """
 
     _packed: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
+    _rounded: tuple[Tensor, int, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
         if torch.is_grad_enabled():
-            return _Product.apply(x, self.weight, self.bias)  # type: ignore[no-any-return, no-untyped-call]
+            return _Product.apply(x, self.weight, self.bias, self._in(x.dtype))  # type: ignore[no-any-return, no-untyped-call]
         if not lays_out(x) or self.weight.is_inference():
             return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return fused_product(x, *self._kept(x.dtype), "none", [], "")  # type: ignore[no-any-return]
+
+    def _in(self, dtype: torch.dtype) -> Tensor:
+        """W in a type; the passes of one step share it."""
+        weight = self.weight
+        if weight.dtype == dtype or weight.is_inference():
+            return weight.to(dtype)
+        kept = self._rounded
+        if kept is None or kept[0] is not weight or kept[1] != weight._version or kept[2].dtype != dtype:
+            self._rounded = kept = (weight, weight._version, weight.detach().to(dtype))
+        return kept[2]
 
     def laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """W and b rounded to a type, W as the matrix library wants it."""
@@ -91,8 +103,8 @@ class Linear(nn.Linear):
         return self.weight
 
     def __getstate__(self) -> dict[str, Any]:
-        """What a copy of the layer takes over: not the weights as the matrix library wants them."""
-        return {**self.__dict__, "_packed": None}
+        """What a copy of the layer takes over: not the weights rounded, nor as the matrix library wants them."""
+        return {**self.__dict__, "_packed": None, "_rounded": None}
 
 
 def _laid_out(weight: Tensor, dtype: torch.dtype) -> Tensor:
