@@ -9,7 +9,6 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import model, rows_of, task
 from benchmarks.race import Row, race, ratio
-from minbert.encoder import keep_memory
 from minbert.gradients import AnyMerge, AnyWeighting, Equal, Merge, Sum, Weighting
 from minbert.recipe import Stage
 from minbert.runs import Silent
@@ -27,7 +26,6 @@ def stepper(
     merge: Merge, texts: dict[str, Texts], every: int = 0, weighting: Weighting | None = None
 ) -> Callable[[], Any]:
     """A step of one batch of each task; the tasks' gradients are compared at every so many steps."""
-    keep_memory()
     tasks = {kind: task(kind) for kind in KINDS}
     made = model(tasks, "cls").train()
     rng = torch.Generator().manual_seed(0)

@@ -12,7 +12,6 @@ from torch import Tensor, nn
 import minbert.training.forward as passes
 from benchmarks.material import folder, model, need, rows_of, task
 from benchmarks.race import Row, against, console, matrix_peak, race
-from minbert.encoder import keep_memory
 from minbert.recipe import Stage
 from minbert.tasks import Task
 from minbert.text.batches import texts_of
@@ -58,8 +57,6 @@ class Ours:
     """minbert's own step, with packing, clipping and AdamW, over the batches of a work."""
 
     def __init__(self, work: Work, precision: torch.dtype, losses: tuple[Any, ...] | None = None) -> None:
-        # As `minbert.train` does. It holds for the process, so the peers have it too.
-        keep_memory()
         self.spec: Task = task(work.kind, work.apart)
         self.model = model({"t": self.spec}, work.pooling, precision).train()
         self.texts = texts_of(list(zip(*work.rows, strict=True)), self.model.tokenizer)
