@@ -32,6 +32,26 @@ def test_ratios_are_taken_within_rounds() -> None:
     assert calls == ["a", "b"] * 3 and [len(lap.seconds) for lap in laps] == [2, 2]
 
 
+def test_a_step_with_every_merge_and_weighting_runs() -> None:
+    from benchmarks.surgery import batches, stepper
+
+    from minbert.gradients import AnyMerge, AnyWeighting, Sum
+
+    texts = batches()
+    for merge in AnyMerge.__metadata__[0].members.values():  # type: ignore[attr-defined]
+        assert {task for task, _ in stepper(merge(), texts)()} == {"sst", "quora", "sts"}
+    for weighting in AnyWeighting.__metadata__[0].members.values():  # type: ignore[attr-defined]
+        assert len(stepper(Sum(), texts, weighting=weighting())()) == 3
+
+
+def test_the_time_outside_the_encoder_is_a_part_of_a_step() -> None:
+    from benchmarks.outside import run
+
+    rows = run(rounds=1)
+    assert len(rows) == 5
+    assert all(0 < float(row.mine.split("%")[0]) < 50 for row in rows)
+
+
 def test_each_task_beside_an_encoder_of_its_own(
     tiny_bert: Path, toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
