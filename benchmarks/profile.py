@@ -9,7 +9,7 @@ from minbert.gradients import Sum
 from minbert.text.batches import texts_of
 
 KINDS_OF_WORK = {
-    "matrix products of linear layers": ("aten::mm", "aten::addmm"),
+    "matrix products of linear layers": ("aten::mm", "aten::addmm", "mkldnn::_linear_pointwise"),
     "batched products of attention": ("aten::bmm", "aten::baddbmm"),
     "copies and casts": ("aten::copy_", "aten::_to_copy", "aten::index_select", "aten::index_copy_"),
     "GELU": ("aten::gelu", "aten::gelu_backward"),

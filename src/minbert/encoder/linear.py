@@ -87,6 +87,7 @@ class Linear(nn.Linear):
         return self._kept(dtype)
 
     def _kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """The same of the layer's own W, without what LoRA adds to it."""
         # A module looks its tensors up in Python: for a short text that counts.
         weight, bias = self._parameters["weight"], self._parameters["bias"]
         assert weight is not None and bias is not None
