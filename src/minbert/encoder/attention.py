@@ -148,14 +148,27 @@ def _to_rows(by_head: Tensor, x: Tensor, group: Group) -> None:
         torch.index_select(rows.flatten(0, 1), 0, group.back, out=x[group.tokens])
 
 
-@torch.no_grad()
+def stands_alone(layout: Layout) -> bool:
+    """Whether a pack is one sequence, with nothing added to its scores."""
+    return layout.sequences == (1,) and not layout.relative
+
+
+def attend_alone(qkv: Projected) -> Mixed:
+    """The same for one sequence by torch's fused attention, where no gradients are kept."""
+    # `unbind`: a tensor that is unpacked in Python checks much first.
+    q, k, v = qkv.permute(1, 2, 0, 3).unsqueeze(1).unbind()
+    return F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1)
+
+
+def _is_for_fused(qkv: Projected, layout: Layout) -> bool:
+    """Whether torch's fused attention is the faster one, where nothing need be kept."""
+    if len(qkv) <= FEW:
+        return True
+    return qkv.dtype == torch.float32 and max(group.length for group in layout.groups) > LONG
+
+
 def _attend_fused(qkv: Projected, layout: Layout) -> Mixed:
-    """The same by torch's fused attention."""
-    whole = layout.groups[0]
-    if whole.spread is None and len(qkv) == whole.count * whole.length:
-        # One text, or some of one length. (`unbind`: a tensor that is unpacked in Python checks much first.)
-        q, k, v = qkv.view(whole.count, whole.length, *qkv.shape[1:]).permute(2, 0, 3, 1, 4).unbind()
-        return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(len(qkv), *qkv.shape[2:])
+    """The same for each group."""
     out = _rows(qkv, qkv.shape[2:], layout)
     for group in layout.groups:
         q, k, v = _in_places(qkv, group)
@@ -197,10 +210,8 @@ def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | 
 
     Source: Vaswani et al. 2017, equation 1.
     """
-    if not (torch.is_grad_enabled() or dropout or layout.relative):
-        longest = max(group.length for group in layout.groups)
-        if len(qkv) <= FEW or (qkv.dtype == torch.float32 and longest > LONG):
-            return _attend_fused(qkv, layout)
+    if not (torch.is_grad_enabled() or dropout or layout.relative) and _is_for_fused(qkv, layout):
+        return _attend_fused(qkv, layout)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)
     factor = 1.0
     if dropout:

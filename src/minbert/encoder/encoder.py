@@ -16,7 +16,7 @@ from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
-from minbert.encoder.straight import goes_straight, straight
+from minbert.encoder.straight import StraightLine, goes_straight
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
@@ -55,11 +55,17 @@ class Encoder(nn.Module, ABC):
         self.embeddings = embeddings
         self.layers = nn.ModuleList(Layer(config) for _ in range(config.num_hidden_layers))
         self.pooler = Pooler(config.hidden_size)
+        self._line = StraightLine()
 
     @property
     def width(self) -> int:
         """The width of a vector."""
         return self.config.hidden_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.pooler.dense.weight.device
 
     @abstractmethod
     def layout(self, packed: Packed) -> Layout:
@@ -89,7 +95,7 @@ class Encoder(nn.Module, ABC):
             beside = Beside(adapters, layout)
             hidden = self.embeddings(packed, precision, noise)
             if not (self.training or beside.runs) and goes_straight(hidden):
-                whole = straight(hidden, self.layers, layout)
+                whole = self._line(hidden, self.layers, layout)
                 return whole.index_select(0, packed.offsets[:-1]) if firsts else whole
             tokens = len(hidden)
             if rounded(tokens) > tokens:
@@ -138,8 +144,9 @@ class Encoder(nn.Module, ABC):
                 continue
             own_seeds = None if seeds is None else [seeds[i] for i in chosen]
             hidden = self(join(mine), self.precision, firsts, own_seeds, [adapters[i] for i in chosen if adapters])
-            parts = hidden.split([len(pack) if firsts else len(pack.ids) for pack in mine])
+            sizes = [len(pack) if firsts else len(pack.ids) for pack in mine]
+            parts = [hidden] if len(mine) == 1 else hidden.split(sizes)
             for i, part in zip(chosen, parts, strict=True):
-                first = part if firsts else part.index_select(0, packs[i].offsets[:-1])
+                first = part if firsts or set(hows[i]) == {"mean"} else part.index_select(0, packs[i].offsets[:-1])
                 found[i] = [pool(part if how == "mean" else first, packs[i], how, self.pooler) for how in hows[i]]
         return [found[i] for i in range(len(packs))]

@@ -61,7 +61,7 @@ class Linear(nn.Linear):
     until they change. (torch does not count changes through `.data`: do not use it on a layer that has run.)
     """
 
-    _packed: tuple[tuple[Any, ...], Tensor, Tensor] | None = None
+    _packed: tuple[tuple[Any, ...], dict[torch.dtype, tuple[Tensor, Tensor]]] | None = None
     _rounded: tuple[Tensor, int, Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
@@ -94,10 +94,13 @@ class Linear(nn.Linear):
         if weight.is_inference():
             # Weights that were made in inference mode do not tell when they change.
             return _laid_out(weight, dtype), bias.to(dtype)
-        key = (dtype, weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
+        key = (weight.data_ptr(), weight._version, bias.data_ptr(), bias._version)
         if self._packed is None or self._packed[0] != key:
-            self._packed = (key, _laid_out(weight, dtype), bias.detach().to(dtype))
-        return self._packed[1:]
+            self._packed = (key, {})
+        packed = self._packed[1]
+        if dtype not in packed:
+            packed[dtype] = (_laid_out(weight, dtype), bias.detach().to(dtype))
+        return packed[dtype]
 
     def whole(self) -> Tensor:
         """W, for whoever needs it in parts."""

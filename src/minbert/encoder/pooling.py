@@ -18,6 +18,8 @@ AskedPooling = Literal["auto", "mean", "cls", "pooler"]
 
 def mean(hidden: Hidden, packed: Packed) -> Vectors:
     """The mean of each sequence's tokens, special tokens included, in the order of the pack."""
+    if len(packed) == 1:
+        return hidden.mean(0, keepdim=True, dtype=torch.float32)
     sizes = packed.offsets.diff()
     places = torch.arange(len(sizes), device=sizes.device)
     owner = torch.repeat_interleave(places, sizes, output_size=len(hidden))

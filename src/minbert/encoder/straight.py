@@ -1,17 +1,18 @@
 """A few tokens without gradients: all layers as one straight line of fused calls.
 
-Of the time that one short text takes, less than half are products; most of the others are calls. In this line a layer
-is four products, which add bias and residual and apply the activation themselves, one call for attention, two norms.
+Of the time that one short text takes, less than half are products; most of the others are calls, and what Python does
+between them. In this line a layer is four products, which add bias and residual and apply the activation themselves,
+one call for attention, two norms; and their tensors stand in one list, made when weights have changed.
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from minbert.encoder.attention import FEW, attend
+from minbert.encoder.attention import FEW, attend, attend_alone, stands_alone
 from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import fused_product, fused_sum, lays_out
@@ -22,25 +23,84 @@ ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": (
 """What the matrix library calls the activations of `config.json`."""
 
 
+class Step(NamedTuple):
+    """A layer: each product's weights, laid out, with its bias; what `layer_norm` takes after its input."""
+
+    projection: tuple[Tensor, Tensor]
+    output: tuple[Tensor, Tensor]
+    attention_norm: tuple[Any, ...]
+    up: tuple[Tensor, Tensor]
+    down: tuple[Tensor, Tensor]
+    norm: tuple[Any, ...]
+    heads: int
+    activation: tuple[str, str]
+
+
 def goes_straight(hidden: Hidden) -> bool:
     """Whether these tokens are few enough, need no way back, and lie where the matrix library works."""
     return len(hidden) <= FEW and not torch.is_grad_enabled() and lays_out(hidden)
 
 
-def straight(hidden: Hidden, layers: Iterable[nn.Module], layout: Layout) -> Hidden:
-    """What the layers make of the tokens of a pack, one after the other, without dropout and without adapters."""
-    dtype = hidden.dtype
-    for layer in layers:
-        assert isinstance(layer, Layer)
-        attention = layer.attention
-        projected = fused_product(hidden, *attention.projection.laid_out(dtype), "none", [], "")
-        mixed = attend(projected.view(len(hidden), 3, attention.heads, -1), layout).flatten(1)
-        attended = _normed(layer.attention_norm, fused_sum(mixed, hidden, *attention.output.laid_out(dtype), "add"))
-        name, form = ACTIVATIONS[layer.activation]
-        inner = fused_product(attended, *layer.up.laid_out(dtype), name, [], form)
-        hidden = _normed(layer.norm, fused_sum(inner, attended, *layer.down.laid_out(dtype), "add"))
-    return hidden
+class StraightLine:
+    """The layers of an encoder for a few tokens, without dropout and without the tasks' adapters."""
+
+    def __init__(self) -> None:
+        self._key: list[Any] | None = None
+        self._steps: dict[torch.dtype, Sequence[Step]] = {}
+
+    def __call__(self, hidden: Hidden, layers: nn.ModuleList, layout: Layout) -> Hidden:
+        """What the layers make of the tokens of a pack, one after the other."""
+        rows, alone = len(hidden), stands_alone(layout)
+        for projection, output, attention_norm, up, down, norm, heads, (name, form) in self._made(layers, hidden.dtype):
+            projected = fused_product(hidden, *projection, "none", [], "").view(rows, 3, heads, -1)
+            mixed = (attend_alone(projected) if alone else attend(projected, layout)).reshape(rows, -1)
+            attended = torch.layer_norm(fused_sum(mixed, hidden, *output, "add"), *attention_norm)
+            inner = fused_product(attended, *up, name, [], form)
+            hidden = torch.layer_norm(fused_sum(inner, attended, *down, "add"), *norm)
+        return hidden
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy of the encoder takes over: nothing, it makes its own."""
+        return StraightLine().__dict__
+
+    def _made(self, layers: nn.ModuleList, dtype: torch.dtype) -> Sequence[Step]:
+        """The steps, anew where a weight has changed or another stands in its place."""
+        key = _key(layers)
+        if key is None or key != self._key:
+            self._key, self._steps = key, {}
+        if dtype not in self._steps:
+            self._steps[dtype] = [_step(layer, dtype) for layer in layers]
+        return self._steps[dtype]
 
 
-def _normed(norm: AddNorm, x: Tensor) -> Tensor:
-    return F.layer_norm(x, norm.normalized_shape, norm.weight, norm.bias, norm.eps)
+def _step(layer: nn.Module, dtype: torch.dtype) -> Step:
+    assert isinstance(layer, Layer)
+    attention = layer.attention
+    return Step(
+        attention.projection.laid_out(dtype),
+        attention.output.laid_out(dtype),
+        _arguments(layer.attention_norm),
+        layer.up.laid_out(dtype),
+        layer.down.laid_out(dtype),
+        _arguments(layer.norm),
+        attention.heads,
+        ACTIVATIONS[layer.activation],
+    )
+
+
+def _arguments(norm: AddNorm) -> tuple[Any, ...]:
+    return norm.normalized_shape, norm.weight, norm.bias, norm.eps
+
+
+def _key(layers: nn.ModuleList) -> list[Any] | None:
+    """What changes when a weight does; None where weights were made in inference mode, which do not tell.
+
+    By the modules' own tables: a module looks its parts up in Python, and for a short text that counts.
+    """
+    modules: list[Any] = [*layers._modules.values()]
+    for module in modules:
+        modules += module._modules.values()
+    weights = [weight for module in modules if module._parameters for weight in module._parameters.values()]
+    if any(map(Tensor.is_inference, weights)):
+        return None
+    return [*map(Tensor.data_ptr, weights), *[weight._version for weight in weights]]

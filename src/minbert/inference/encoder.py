@@ -8,9 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 import torch.nn.functional as F
+from torch import Tensor
 
 from minbert.encoder import AskedPooling, Encoder, Pooling, choose_precision, device_of, load_folder, resolve
-from minbert.inference.forward import Advance, embed_rows, silent
+from minbert.inference.forward import Advance, embed_one, embed_rows, silent
 from minbert.text.batches import texts_of
 from minbert.text.packed import pack
 from minbert.text.tokenizer import Tokenizer, Tokens
@@ -65,16 +66,26 @@ class SentenceEncoder:
             return np.empty((0, self.encoder.width), dtype=np.float32)
         tokenizer = self.tokenizer if prompt is None else self.tokenizer.with_prompt(prompt)
         before = self.encoder.precision
-        self.encoder.precision = choose_precision(precision, next(self.encoder.parameters()).device)
+        self.encoder.precision = choose_precision(precision, self.encoder.device)
         try:
-            vectors = embed_rows(self.encoder, texts_of([distinct], tokenizer), pooling or self.pooling, advance)
+            vectors = self._vectors(distinct, tokenizer, pooling or self.pooling, advance)
         finally:
             self.encoder.precision = before
         if self.normalize if normalize is None else normalize:
             vectors = F.normalize(vectors, dim=-1)
+        result: Array = vectors.numpy()
+        if len(distinct) == len(texts):
+            return result
         place = {text: i for i, text in enumerate(distinct)}
-        result: Array = vectors.numpy()[[place[text] for text in texts]]
-        return result
+        return result[[place[text] for text in texts]]
+
+    def _vectors(self, texts: Sequence[str], tokenizer: Tokenizer, how: Pooling, advance: Advance) -> Tensor:
+        if len(texts) > 1:
+            return embed_rows(self.encoder, texts_of([texts], tokenizer), how, advance)
+        packed = pack([tokenizer.alone(texts[0])])
+        vector = embed_one(self.encoder, packed, how)
+        advance(len(packed.ids))
+        return vector
 
     @torch.inference_mode()
     def hidden(self, texts: Sequence[Text]) -> list[Array]:
@@ -87,7 +98,7 @@ class SentenceEncoder:
             One float32 array (tokens, width) per text.
         """
         result: list[Array] = []
-        device = next(self.encoder.parameters()).device
+        device = self.encoder.device
         for start in range(0, len(texts), 64):
             packed = pack([self._sequence(text) for text in texts[start : start + 64]]).to(device)
             hidden = self.encoder(packed).float().cpu()

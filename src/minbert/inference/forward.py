@@ -13,6 +13,7 @@ import minbert.distributed as distributed
 from minbert.encoder import Encoder, Pooling
 from minbert.model import MultiTaskModel
 from minbert.text.batches import Forms, Texts
+from minbert.text.packed import Packed
 
 BUDGET = 4096
 """Tokens a pack: enough to keep the processor busy, small enough to stay in its cache."""
@@ -48,7 +49,11 @@ def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
-    training = [part for part in module.modules() if part.training]
+    # By the modules' own tables, since for a short text their way of looking up parts counts.
+    parts = [module]
+    for part in parts:
+        parts += [child for child in part._modules.values() if child is not None]
+    training = [part for part in parts if part.training]
     for part in training:
         part.training = False
     try:
@@ -81,6 +86,13 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
 
 
 @torch.inference_mode()
+def embed_one(encoder: Encoder, packed: Packed, how: Pooling) -> Tensor:
+    """The vector of a pack of one text, (1, width), as `embed_rows` makes it."""
+    with evaluating(encoder):
+        return encoder.vectors(packed.to(encoder.device), how).cpu()
+
+
+@torch.inference_mode()
 def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = silent) -> Tensor:
     """One vector per text, (texts, width), float32, on the CPU, not normalised.
 
@@ -90,12 +102,12 @@ def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = 
         how: the pooling.
         advance: hears the number of tokens done.
     """
-    device = next(encoder.parameters()).device
+    device = encoder.device
     vectors = torch.zeros(len(texts), encoder.width)
     with evaluating(encoder):
         for rows in mine(packs_of(texts.lengths())):
-            batch = texts.batch(rows, Forms(whole=True, apart=False)).to(device)
-            vectors[torch.from_numpy(rows)] = encoder.vectors(batch.pack, how).cpu()
-            advance(distributed.size() * len(batch.pack.ids))
+            packed = texts.packed(rows, Forms(whole=True, apart=False)).to(device)
+            vectors[torch.from_numpy(rows)] = encoder.vectors(packed, how).cpu()
+            advance(distributed.size() * len(packed.ids))
     distributed.add([vectors])
     return vectors

@@ -77,20 +77,25 @@ class Texts:
 
     def batch(self, rows: Rows, forms: Forms, labels: Tensor | None = None) -> Batch:
         """Packs the given rows in the given forms; `labels` are those of all rows."""
+        chosen = torch.from_numpy(rows)
+        labels = None if labels is None else labels[chosen]
+        return Batch(self.packed(rows, forms), forms, labels, rows, self.hashes[chosen])
+
+    def packed(self, rows: Rows, forms: Forms) -> Packed:
+        """The given rows in the given forms as one pack."""
         sequences = []
         if forms.whole:
             sequences += [self.tokenizer.sequence(*(table[row] for table in self.tables)) for row in rows.tolist()]
         if forms.apart:
             sequences += [self.tokenizer.sequence(table[row]) for table in self.tables for row in rows.tolist()]
-        chosen = torch.from_numpy(rows)
-        return Batch(pack(sequences), forms, None if labels is None else labels[chosen], rows, self.hashes[chosen])
+        return pack(sequences)
 
 
 def texts_of(columns: Sequence[Sequence[str]], tokenizer: Tokenizer) -> Texts:
     """Tokenizes columns of texts; equal texts, in whatever column, get equal hashes."""
     numbers: dict[str, int] = {}
-    hashes = [[numbers.setdefault(text, len(numbers)) for text in column] for column in columns]
-    stacked = torch.tensor(hashes, dtype=torch.long).reshape(len(columns), -1).T.contiguous()
+    hashes = [numbers.setdefault(text, len(numbers)) for row in zip(*columns, strict=True) for text in row]
+    stacked = torch.from_numpy(np.array(hashes, dtype=np.int64).reshape(-1, len(columns)))
     return Texts(tuple(tokenizer.table(column) for column in columns), stacked, tokenizer)
 
 

@@ -39,6 +39,8 @@ class Packed:
 
     def to(self, device: torch.device | str) -> "Packed":
         """The same pack on a device."""
+        if self.ids.device == torch.device(device):
+            return self
         names = ("ids", "positions", "segments", "offsets", "index")
         # To a Mac's GPU a copy that nobody waits for may be read before it is there.
         at_once = torch.device(device).type != "cuda"
@@ -47,6 +49,8 @@ class Packed:
 
 def pack(sequences: Sequence[Tokens]) -> Packed:
     """Puts sequences one behind the other, shortest first; equal lengths keep their order."""
+    if len(sequences) == 1:
+        return _alone(sequences[0])
     sizes = np.array([len(sequence.ids) for sequence in sequences], dtype=np.int64)
     order = np.argsort(sizes, kind="stable")
     index = np.empty_like(order)
@@ -62,6 +66,20 @@ def pack(sequences: Sequence[Tokens]) -> Packed:
         index=torch.from_numpy(index),
         lengths=tuple(sizes[order].tolist()),
         parts=(len(sizes),),
+    )
+
+
+def _alone(sequence: Tokens) -> Packed:
+    """One sequence: for a short text each of the steps above would count."""
+    length = len(sequence.ids)
+    return Packed(
+        ids=torch.from_numpy(sequence.ids),
+        positions=torch.arange(length),
+        segments=torch.from_numpy(sequence.segments),
+        offsets=torch.tensor([0, length]),
+        index=torch.tensor([0]),
+        lengths=(length,),
+        parts=(1,),
     )
 
 

@@ -101,6 +101,20 @@ class Tokenizer:
             rows.extend(encoding.ids for encoding in batch)
         return TokenTable(rows)
 
+    def alone(self, text: str) -> Tokens:
+        """One text as `sequence` makes it, in fewer steps: for one short text each of them counts.
+
+        Raises:
+            DataError: as in `table`.
+        """
+        try:
+            encoding = self.backend.encode(self.prompt + text)
+        except TypeError:
+            encoding = None  # `table` says what is wrong
+        if encoding is None or len(encoding) > self.max_tokens:
+            return self.sequence(self.table([text])[0])
+        return Tokens(np.array(encoding.ids, dtype=np.int64), np.array(encoding.type_ids, dtype=np.int64))
+
     def with_prompt(self, prompt: str) -> "Tokenizer":
         """The same tokenizer with another prompt; empty: none.
 

@@ -67,6 +67,21 @@ class TestTemplates:
         assert len(pieces) == 9
         assert [p for p in pieces if p not in "ab"] == [p for p in read(tokenizer, "a", "b")[0] if p not in "ab"]
 
+    @pytest.mark.parametrize("text", ["", "a", "a b c", "a b c d e f g h a b c d"])
+    @pytest.mark.parametrize("template", [*TEMPLATES, None])
+    def test_a_text_by_itself_is_read_as_among_others(self, template: tuple[str, str] | None, text: str) -> None:
+        backend = words(*(template or BERT))
+        if template is None:
+            backend.post_processor = None
+        tokenizer = Tokenizer(backend, 9).with_prompt("b b")
+        wanted, found = tokenizer.sequence(tokenizer.table([text])[0]), tokenizer.alone(text)
+        for one, other in zip(wanted, found, strict=True):
+            np.testing.assert_array_equal(one, other, strict=True)
+
+    def test_what_is_no_text_is_refused_by_itself_too(self) -> None:
+        with pytest.raises(DataError, match="expected text in UTF-8"):
+            Tokenizer(words(*BERT), 9).alone("a \ud800")
+
     def test_what_the_file_says_of_truncation_and_padding_is_ignored(self) -> None:
         backend = words(*BERT)
         backend.enable_truncation(4)
