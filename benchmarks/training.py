@@ -12,6 +12,7 @@ from torch import Tensor, nn
 import minbert.training.forward as passes
 from benchmarks.material import folder, model, need, rows_of, task
 from benchmarks.race import Row, against, console, matrix_peak, race
+from minbert.encoder.hardware import keep_memory
 from minbert.recipe import Stage
 from minbert.tasks import Task
 from minbert.text.batches import texts_of
@@ -168,8 +169,12 @@ def products(encoder: Any, tokens: int, pooling: str, sequences: int) -> float:
 
 
 def run(rounds: int = 3) -> list[Row]:
-    """All works against both forms of the peer, then the share of the matrix peak."""
+    """All works against both forms of the peer, then the share of the matrix peak.
+
+    Freed memory is kept, as in `minbert.train`; for the whole process, so the peers gain by it too.
+    """
     need("transformers")
+    keep_memory()
     rows = []
     for work in works():
         mine = Ours(work, torch.bfloat16)

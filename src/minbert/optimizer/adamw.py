@@ -18,14 +18,17 @@ LATE = torch.tensor(math.inf)
 """A number of steps for torch's fused kernel, at which its own bias corrections are exactly 1."""
 
 KEEPING = 1 - 2.0**-53
-"""A b1 for it, the largest below 1, with which it leaves m as it is."""
+"""A b1 for it, the largest below 1, with which it leaves s as it is."""
+
+FEW = 0.5
+"""Up to this share of a table's rows, those that ever had a gradient are taken out, moved, and put back."""
 
 
 class Stretch(NamedTuple):
-    """The same numbers of a weight, of m, of v and of the gradient."""
+    """The same numbers of a weight, of s, of v and of the gradient."""
 
     w: Tensor
-    m: Tensor
+    s: Tensor
     v: Tensor
     gradient: Tensor
 
@@ -50,7 +53,8 @@ class AdamW(torch.optim.Optimizer):
     w -= lr weight_decay (w - start)                            (after, with the plain rate; start is 0 unless given)
     ```
 
-    A parameter without a gradient does not move, and its t stands still.
+    What is kept of m is `s = m / (1 - b1)`: then `s = b1 s + g` is one pass, and closer to the reference array. A
+    parameter without a gradient does not move, and its t stands still.
 
     Args:
         params: parameters or groups of them.
@@ -91,8 +95,10 @@ class AdamW(torch.optim.Optimizer):
                     state = self.state[parameter]
                     if not state:
                         state["step"] = 0
-                        state["m"] = torch.zeros_like(parameter)
+                        state["s"] = torch.zeros_like(parameter)
                         state["v"] = torch.zeros_like(parameter)
+                    if not parameter.grad.is_sparse:
+                        state.pop("met", None)
                     alike[state["step"], parameter in self.starts].append(parameter)
             for (age, pulled), parameters in alike.items():
                 self._update(parameters, age, pulled, group)
@@ -108,9 +114,9 @@ class AdamW(torch.optim.Optimizer):
         whole = [stretch for stretch in stretches if not stretch.gradient.is_sparse]
         for some in _together(chain.from_iterable(map(_pieces, whole))):
             _move(some, pace)
-        for stretch in stretches:
+        for parameter, stretch in zip(parameters, stretches, strict=True):
             if stretch.gradient.is_sparse:
-                _move_rows(stretch, pace)
+                _move_rows(stretch, self._met(parameter), pace)
         for parameter in parameters:
             if pulled and decay:
                 parameter.lerp_(self.starts[parameter], decay)
@@ -120,7 +126,18 @@ class AdamW(torch.optim.Optimizer):
         """A parameter whole, with what belongs to it."""
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
-        return Stretch(parameter, state["m"], state["v"], gradient)
+        return Stretch(parameter, state["s"], state["v"], gradient)
+
+    def _met(self, table: Tensor) -> Tensor:
+        """The rows of a table that have had a gradient, this one included; all others have an s and a v of zeros."""
+        state, gradient = self.state[table], table.grad
+        assert gradient is not None
+        if "met" not in state:
+            # After a snapshot, which holds s and v only.
+            state["met"] = state["s"].any(1) | state["v"].any(1)
+        state["met"][gradient._indices()[0]] = True
+        found: Tensor = state["met"].nonzero()[:, 0]
+        return found
 
 
 def _in_one_piece(*parts: Tensor) -> bool:
@@ -129,8 +146,8 @@ def _in_one_piece(*parts: Tensor) -> bool:
 
 
 def _pieces(whole: Stretch) -> Iterator[Stretch]:
-    """Blocks of a weight that lies in one piece on a processor; another one whole."""
-    if not _in_one_piece(*whole[:3]):
+    """Blocks of a weight that lies in one piece on a processor; a small one, or another, whole."""
+    if not _in_one_piece(*whole[:3]) or (whole.w.numel() <= BLOCK and whole.gradient.is_contiguous()):
         return iter([whole])
     return map(Stretch, *(tensor.reshape(-1).split(BLOCK) for tensor in whole))
 
@@ -150,24 +167,25 @@ def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
 
 
 def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
-    """m, v, w and the decay, of several stretches at once; v and w in one pass by torch's kernel where that can be.
+    """s, v, w and the decay, of several stretches at once; v and w in one pass by torch's kernel where that can be.
 
     The kernel has an m of its own, `m + (1 - b1) (g - m)`: with it, weights land 2.4e-7 from the reference array after
-    a thousand steps, without it 1.2e-7.
+    a thousand steps, with s 1.2e-7.
     """
-    w, m, v, gradient = (list(parts) for parts in zip(*stretches, strict=True))
+    w, s, v, gradient = (list(parts) for parts in zip(*stretches, strict=True))
     first, second = pace.betas
-    torch._foreach_mul_(m, first)
-    torch._foreach_add_(m, gradient, alpha=1 - first)
-    if _in_one_piece(*w, *m, *v):
+    rate = pace.rate * (1 - first)
+    if _in_one_piece(*w, *s, *v):
+        for stretch in stretches:
+            torch.add(stretch.gradient, stretch.s, alpha=first, out=stretch.s)
         torch._fused_adamw_(
             w,
             gradient,
-            m,
+            s,
             v,
             max_exp_avg_sqs=[],
             state_steps=[LATE] * len(w),
-            lr=pace.rate,
+            lr=rate,
             beta1=KEEPING,
             beta2=second,
             weight_decay=0.0,
@@ -178,26 +196,49 @@ def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
         # The kernel does not say that it changed them, and layers lay their weights out anew when they hear of it.
         torch.autograd.graph.increment_version(w)
     else:
+        torch._foreach_mul_(s, first)
+        torch._foreach_add_(s, gradient)
         torch._foreach_mul_(v, second)
         torch._foreach_addcmul_(v, gradient, gradient, value=1 - second)
         roots = torch._foreach_sqrt(v)
         torch._foreach_add_(roots, pace.eps)
-        torch._foreach_addcdiv_(w, m, roots, value=-pace.rate)
+        torch._foreach_addcdiv_(w, s, roots, value=-rate)
     if pace.decay:
         # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
         torch._foreach_add_(w, w, alpha=-pace.decay)
 
 
-def _move_rows(whole: Stretch, pace: Pace) -> None:
-    """The same for a gradient that holds some rows only: block after block of rows, with zeros between."""
-    w, m, v = whole[:3]
+def _move_rows(whole: Stretch, met: Tensor, pace: Pace) -> None:
+    """The same for a gradient that holds some rows only.
+
+    Args:
+        whole: a table, with its sparse gradient.
+        met: the rows that ever had one, in order; the others only decay.
+        pace: of the step.
+    """
     gradient = whole.gradient.coalesce()
-    size = max(1, BLOCK // max(1, w[0].numel()))
     rows, values = gradient.indices()[0], gradient.values()
+    if len(met) > FEW * len(whole.w):
+        _move_blocks(whole, rows, values, pace)
+        return
+    w, s, v = (tensor.index_select(0, met) for tensor in whole[:3])
+    dense = torch.zeros_like(w).index_copy_(0, torch.searchsorted(met, rows), values)
+    for some in _together(_pieces(Stretch(w, s, v, dense))):
+        _move(some, pace)
+    if pace.decay:
+        whole.w.add_(whole.w, alpha=-pace.decay)
+    for tensor, moved in zip(whole[:3], (w, s, v), strict=True):
+        tensor.index_copy_(0, met, moved)
+
+
+def _move_blocks(whole: Stretch, rows: Tensor, values: Tensor, pace: Pace) -> None:
+    """Block after block of all rows, with zeros where the gradient has none."""
+    w, s, v = whole[:3]
+    size = max(1, BLOCK // max(1, w[0].numel()))
     starts = torch.arange(0, len(w), size, device=rows.device)
     bounds = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
     zeros = torch.zeros_like(w[:size])
-    for number, parts in enumerate(zip(w.split(size), m.split(size), v.split(size), strict=True)):
+    for number, parts in enumerate(zip(w.split(size), s.split(size), v.split(size), strict=True)):
         mine = slice(bounds[number], bounds[number + 1])
         places, dense = rows[mine] - number * size, zeros[: len(parts[0])]
         dense.index_copy_(0, places, values[mine])
