@@ -2,10 +2,11 @@
 
 from minbert.encoder.adapters import Adapter, AnyAdapter, TaskAdapter, fold, folded, low_rank_parameters
 from minbert.encoder.bert import Bert
+from minbert.encoder.choice import choice
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
-from minbert.encoder.hardware import choice, choose_precision, device_of, environment, keep_memory
+from minbert.encoder.hardware import choose_precision, device_of, environment, keep_memory
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import Source, resolve

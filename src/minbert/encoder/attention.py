@@ -22,6 +22,7 @@ from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.encoder.softmax import softmax, softmax_back
+from minbert.encoder.varlen import attend_at_once, goes_at_once
 from minbert.shapes import Hidden, Vectors
 
 LONG = 128
@@ -210,6 +211,8 @@ def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | 
 
     Source: Vaswani et al. 2017, equation 1.
     """
+    if not dropout and goes_at_once(qkv, layout):
+        return attend_at_once(qkv, layout)
     if not (torch.is_grad_enabled() or dropout or layout.relative) and _is_for_fused(qkv, layout):
         return _attend_fused(qkv, layout)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)

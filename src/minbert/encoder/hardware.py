@@ -109,17 +109,6 @@ def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:
     }
 
 
-def choice(device: torch.device, precision: torch.dtype) -> str:
-    """What was chosen, in one line: device, threads, precision, the form of attention."""
-    found = environment(device, precision)
-    place = f"{found['processor']}, {_counted(found['threads'], 'thread')}" if device.type == "cpu" else found["device"]
-    return f"on {place}; {found['precision']}; attention over length groups"
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
-
-
 def _processor() -> str:
     """The processor's own name, where the system tells it."""
     try:

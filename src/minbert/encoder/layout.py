@@ -7,6 +7,7 @@ is small, and it exists only inside attention.
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 
 import torch
 from torch import Tensor
@@ -72,21 +73,30 @@ class Layout:
         sequences: of each part.
         relative: what is added to the scores of each group for how far query and key stand apart, (heads, length,
             length), with a way back to a table; empty: nothing.
+        bounds: where each sequence begins, and where the last one ends, (sequences + 1,), 32 bit, on the device; None:
+            not needed there.
     """
 
     groups: tuple[Group, ...]
     tokens: tuple[int, ...]
     sequences: tuple[int, ...]
     relative: tuple[Tensor, ...] = ()
+    bounds: Tensor | None = None
 
 
-def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device: torch.device | str = "cpu") -> Layout:
+def layout_of(
+    lengths: Sequence[int],
+    parts: Sequence[int] | None = None,
+    device: torch.device | str = "cpu",
+    bounded: bool | None = None,
+) -> Layout:
     """Cuts lengths into groups and works out the places.
 
     Args:
         lengths: the lengths of the sequences of a pack, in each part shortest first, each 1 or more.
         parts: sequences of each part; None: there is one.
         device: where the pack lies.
+        bounded: with the bounds of the sequences; None: on CUDA.
     """
     parts = [len(lengths)] if parts is None else parts
     groups: list[Group] = []
@@ -107,7 +117,9 @@ def layout_of(lengths: Sequence[int], parts: Sequence[int] | None = None, device
             groups.append(_group(number, first, begun + tokens[-1], lengths[first:last], device))
             tokens[-1] += sum(lengths[first:last])
             first = last
-    return Layout(tuple(groups), tuple(tokens), tuple(parts))
+    wanted = torch.device(device).type == "cuda" if bounded is None else bounded
+    bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32).to(device) if wanted else None
+    return Layout(tuple(groups), tuple(tokens), tuple(parts), bounds=bounds)
 
 
 def _work(length: int) -> int:

@@ -48,7 +48,7 @@ def dry_run(setup: Setup) -> dict[str, Any]:
             n: {"steps": p.steps, "rows": {t: round(r) for t, r in p.rows_per_epoch.items()}} for n, p in plans.items()
         },
         "seconds": rate * whole_work(setup, plans),
-        "choice": choice(setup.device, setup.precision),
+        "choice": choice(setup.device, setup.precision, setup.model.encoder.config),
         "warnings": warnings,
     }
 

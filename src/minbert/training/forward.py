@@ -16,6 +16,7 @@ from minbert.outputs import Outputs
 from minbert.regularizers import Again, Regularizer
 from minbert.text.batches import Batch, Forms, Rows
 from minbert.training.again import SameBatch
+from minbert.training.ahead import Ahead
 from minbert.training.gathered import gathered
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.setup import Setup
@@ -73,10 +74,15 @@ class Live:
         self.weights = {names[weight]: weight for weight in weights}
         kinds = {task: setup.model.tasks[task].kind for task in losses}
         self.regularizers = {t: [r for r in regularizers if r.concerns(t, kind)] for t, kind in kinds.items()}
+        self.batch = Ahead(self._batch, setup.device.type)
+
+    def follow(self, slots: Sequence[Slot]) -> None:
+        """Says which slots come next, so that their batches can be made ready."""
+        self.batch.follow(slots)
 
     def __call__(self, work: Work) -> Iterator[list[Found]]:
         """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
-        batches = [(slot, seed, self._batch(slot)) for slot, seed in work]
+        batches = [(slot, seed, self.batch(slot)) for slot, seed in work]
         while batches:
             sizes = accumulate(len(batch.pack.ids) for *_, batch in batches)
             fitting = max(1, sum(size <= BUDGET for size in sizes))
@@ -91,7 +97,8 @@ class Live:
     def _packed(self, slot: Slot, forms: Forms) -> Batch:
         """The same in these forms."""
         texts = self.setup.texts[slot.task, "train"]
-        return texts.batch(distributed.share(slot.rows), forms).to(self.setup.device)
+        # The weights' own device: in another thread, `cuda` alone would be the first of several.
+        return texts.batch(distributed.share(slot.rows), forms).to(self.setup.model.encoder.device)
 
     def _found(self, batches: list[tuple[Slot, int, Batch]]) -> list[Found]:
         """One pass through the encoder, then each task's head."""
@@ -165,6 +172,9 @@ class Frozen:
             if key not in kept:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
+
+    def follow(self, slots: Sequence[Slot]) -> None:
+        """Its batches are encoded already."""
 
     def __call__(self, work: Work) -> Iterator[list[Found]]:
         """The outputs and targets of the work."""

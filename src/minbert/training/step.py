@@ -104,30 +104,33 @@ class Stepper:
                 rows.take()
                 if not self.stage.weighting.plain:
                     heads.take()
-        losses = self._read(number, parts)
         if not heads.rows:
             add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
-        norms = None
+        measured = [part for _, part in parts]
+        norms, losses = None, self._losses(number, parts, _read(measured)) if apart else []
         if apart:
-            rng = generator(self.seed, self.name, "merge", number)
-            norms = self.tasks.combine(tasks, losses, rows, heads, rng)
-        named = [(slot.task, loss) for slot, loss in losses]
-        self._move(number, total, named)
+            norms = self.tasks.combine(tasks, losses, rows, heads, generator(self.seed, self.name, "merge", number))
+        values = self._gradients()
+        # An accelerator is waited for here: once, where losses are not needed to merge.
+        *numbers, norm = _read([*measured, nn.utils.get_total_norm(values)])
+        losses = losses or self._losses(number, parts, numbers)
+        self._move(number, total, values, norm, tasks)
         if not self.stage.weighting.plain:
             later = self._again(number, total, by_task) if self.stage.weighting.again else None
             self.tasks.learn(tasks, losses, norms, later, (number + 1) % (total // self.stage.epochs) == 0)
         self.memories |= after_step(self.stage.regularizers, self.memories, self.trained, (number + 1) / total)
         if self.stage.average:
             self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
-        return named
+        return [(slot.task, loss) for slot, loss in losses]
 
     @torch.no_grad()
     def _again(self, number: int, total: int, by_task: list[Work]) -> list[tuple[Slot, float]]:
         """The losses of the same batches under the same dropout, after the step."""
         found = chain(*self.forward(list(chain(*by_task))))
-        return self._read(number, [(one.slot, self._loss(number, total, one)) for one in found])
+        parts = [(one.slot, self._loss(number, total, one)) for one in found]
+        return self._losses(number, parts, _read([part for _, part in parts]))
 
     def averaged(self) -> AbstractContextManager[None]:
         """Within, the model has the averaged weights, where the stage asks for an average."""
@@ -153,13 +156,12 @@ class Stepper:
         whole = regularized(self.stage.regularizers, self.memories, found, summed_losses)
         return self.stage.of("weight", slot.task) * whole  # type: ignore[no-any-return]
 
-    def _read(self, number: int, parts: list[tuple[Slot, Tensor]]) -> list[tuple[Slot, float]]:
-        """The losses of a step as plain numbers, all at once: an accelerator is waited for here, not batch by batch.
+    def _losses(self, number: int, parts: list[tuple[Slot, Tensor]], values: list[float]) -> list[tuple[Slot, float]]:
+        """The losses of a step as plain numbers.
 
         Raises:
             TrainingError: one is NaN or infinite.
         """
-        values = torch.stack([part for _, part in parts]).tolist()
         losses = [(slot, value) for (slot, _), value in zip(parts, values, strict=True)]
         for slot, loss in losses:
             if not math.isfinite(loss):
@@ -169,22 +171,36 @@ class Stepper:
                 )
         return losses
 
-    def _move(self, number: int, total: int, losses: list[tuple[str, float]]) -> None:
-        """Clips the merged gradient and moves the weights."""
+    def _gradients(self) -> list[Tensor]:
+        """The numbers of the merged gradient; of a sparse one those that it holds, each row once."""
+        found = []
         for parameter in self.trained:
             if parameter.grad is not None:
                 parameter.grad = summed(parameter.grad)
-        gradients = [parameter.grad for parameter in self.trained if parameter.grad is not None]
-        values = [gradient.values() if gradient.is_sparse else gradient for gradient in gradients]
-        norm = nn.utils.get_total_norm(values)
-        if not torch.isfinite(norm):
-            tasks = ", ".join(sorted({task for task, _ in losses}))
-            raise TrainingError(f"stage {self.name!r}, step {number + 1}, task {tasks}: the gradient is {float(norm)}")
+                found.append(parameter.grad.values() if parameter.grad.is_sparse else parameter.grad)
+        return found
+
+    def _move(self, number: int, total: int, values: list[Tensor], norm: float, tasks: list[str]) -> None:
+        """Clips the merged gradient and moves the weights.
+
+        Raises:
+            TrainingError: the gradient is NaN or infinite.
+        """
+        if not math.isfinite(norm):
+            raise TrainingError(
+                f"stage {self.name!r}, step {number + 1}, task {', '.join(sorted(tasks))}: the gradient is {norm}"
+            )
         clip = self.stage.optimizer.clip
         if clip and norm > clip:
-            torch._foreach_mul_(values, float(clip / norm))
+            torch._foreach_mul_(values, clip / norm)
         factor = self.stage.schedule(number, total)
         for group in self.optimizer.param_groups:
             group["lr"] = group["base"] * factor
         (self.shards or self.optimizer).step()
         self.optimizer.zero_grad(set_to_none=True)
+
+
+def _read(values: list[Tensor]) -> list[float]:
+    """Some numbers of a device, all at once."""
+    found: list[float] = torch.stack(values).tolist()
+    return found

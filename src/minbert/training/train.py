@@ -102,7 +102,7 @@ def _begin(folder: Run, recipe: Recipe, setup: Setup, resume: bool, listener: Li
 def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, Any]:
     """The work itself, in a folder that is ours."""
     setup, folder, listener = trainer.setup, trainer.run, trainer.listener
-    for line in (choice(setup.device, setup.precision), *setup.remarks):
+    for line in (choice(setup.device, setup.precision, setup.model.encoder.config), *setup.remarks):
         listener.say(line)
     if distributed.first_says(with_floors and not (folder.folder / "floors.json").exists()):
         listener.doing("floors: the encoder as it was found")

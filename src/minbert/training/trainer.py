@@ -141,13 +141,13 @@ class Trainer:
         model.encoder.train(moving)
         every_head = [parameter for parameters in heads.values() for parameter in parameters]
         live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
-        forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
+        self.forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
         groups = layer_groups(model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         thaw = Unfreezing(model.encoder, shared, stage.unfreeze)
         parts = (shared, every_head)
         stepper = Stepper(
-            stage, name, self.setup.recipe.seed, losses, parts, optimizer, forward, record, teaching, thaw
+            stage, name, self.setup.recipe.seed, losses, parts, optimizer, self.forward, record, teaching, thaw
         )
         stepper.memories["mixture"] = plan.start()
         return stepper
@@ -171,6 +171,7 @@ class Trainer:
         """The steps of an epoch that are not done yet."""
         place, steps = self.place, plan.epoch(self.place.epoch, stepper.memories["mixture"])
         ends = plan.phase_ends(steps)
+        self.forward.follow([slot for step in steps[place.step :] for slot in step])
         for number in range(place.step, len(steps)):
             self.listener.doing(f"{name} {place.epoch + 1}/{plan.stage.epochs}")
             step = place.epoch * len(steps) + number
