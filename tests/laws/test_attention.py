@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from minbert.encoder.attention import LONG, attend
+from minbert.encoder.attention import LONG, TILED, attend
 from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import AREA, MOVE, WORTH, Layout, layout_of
 
@@ -89,6 +89,20 @@ def test_without_gradients_long_sequences_get_the_same(lengths: list[int]) -> No
     with torch.inference_mode():
         found = attend(qkv.detach(), layout_of(lengths))
     torch.testing.assert_close(found, wanted, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("tiles", [False, True])
+@pytest.mark.parametrize("lengths", [[3, 5] * 9, [TILED - 3, TILED, TILED], [9] * 8 + [TILED + 7, TILED + 9]])
+def test_without_gradients_bfloat16_gets_the_same_on_any_processor(
+    lengths: list[int], tiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("minbert.encoder.attention.has_tiles", lambda: tiles)
+    lengths = sorted(lengths)
+    low = random(lengths, (2, 16), 0)[0].detach().bfloat16()
+    with torch.inference_mode():
+        found = attend(torch.cat([low, low[:3]]), layout_of(lengths))
+    assert not found[sum(lengths) :].any()
+    torch.testing.assert_close(found[: sum(lengths)].float(), defined(low.float(), lengths), rtol=0.02, atol=0.02)
 
 
 @pytest.mark.parametrize("length", [8, LONG, LONG + 8])

@@ -18,7 +18,7 @@ from torch.autograd.function import once_differentiable
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
 from minbert.encoder.firsts import attend_firsts
-from minbert.encoder.hardware import OWN_WAYS
+from minbert.encoder.hardware import OWN_WAYS, has_tiles
 from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.encoder.softmax import softmax, softmax_back
@@ -27,6 +27,9 @@ from minbert.shapes import Hidden, Vectors
 
 LONG = 128
 """Beyond this length torch's fused attention is faster in float32, where nothing need be kept for a way back."""
+
+TILED = 64
+"""From this length on it is in bfloat16 too, on processors that multiply tiles (AMX)."""
 
 FEW = 64
 """Up to so many tokens in all, fewer calls count for more than faster ones: fused attention is one."""
@@ -161,20 +164,26 @@ def attend_alone(qkv: Projected) -> Mixed:
     return F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1)
 
 
-def _is_for_fused(qkv: Projected, layout: Layout) -> bool:
-    """Whether torch's fused attention is the faster one, where nothing need be kept."""
+def _goes_fused(qkv: Projected, length: int) -> bool:
+    """Whether torch's fused attention is the faster one for a group, where nothing need be kept for a way back."""
     if len(qkv) <= FEW:
         return True
-    return qkv.dtype == torch.float32 and max(group.length for group in layout.groups) > LONG
+    if qkv.dtype == torch.bfloat16:
+        return length >= TILED and qkv.device.type == "cpu" and has_tiles()
+    return qkv.dtype == torch.float32 and length > LONG
 
 
-def _attend_fused(qkv: Projected, layout: Layout) -> Mixed:
-    """The same for each group."""
+def _attend_one_way(qkv: Projected, layout: Layout) -> Mixed:
+    """The same without a way back: of each group whichever is faster."""
     out = _rows(qkv, qkv.shape[2:], layout)
     for group in layout.groups:
-        q, k, v = _in_places(qkv, group)
-        mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=group.bias)
-        _to_rows(mixed.flatten(0, 1)[None], out[:, None], group)
+        if _goes_fused(qkv, group.length):
+            q, k, v = _in_places(qkv, group)
+            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=group.bias).flatten(0, 1)
+        else:
+            q, k, v = _by_head(qkv, group)
+            mixed = torch.bmm(_weights(q, k, group, qkv.shape[-1] ** -0.5), v)
+        _to_rows(mixed[None], out[:, None], group)
     return out
 
 
@@ -213,14 +222,15 @@ def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | 
     """
     if not dropout and goes_at_once(qkv, layout):
         return attend_at_once(qkv, layout)
-    if not (torch.is_grad_enabled() or dropout or layout.relative) and _is_for_fused(qkv, layout):
-        return _attend_fused(qkv, layout)
+    own_way = qkv.device.type in OWN_WAYS
+    if own_way and not (torch.is_grad_enabled() or dropout or layout.relative):
+        return _attend_one_way(qkv, layout)
     masks: Sequence[Tensor | None] = [None] * len(layout.groups)
     factor = 1.0
     if dropout:
         noise = noise or Noise(layout, None, qkv.device)
         masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2])
-    if qkv.device.type not in OWN_WAYS:
+    if not own_way:
         return _attend_plainly(qkv, layout, masks, factor)
     return _Attend.apply(qkv, layout, masks, factor, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 

@@ -30,7 +30,8 @@ class Embeddings(nn.Module):
     def forward(self, packed: Packed, precision: torch.dtype | None = None, noise: Noise | None = None) -> Hidden:
         """The vectors of the T tokens, in the given type; None: that of the weights. No noise: no dropout."""
         word = F.embedding(packed.ids, self.word.weight, sparse=packed.ids.device.type == "cpu")
-        total = word + self.position(packed.positions) + self.segment(packed.segments)
+        place = F.embedding(packed.positions, self.position.weight)
+        total = word + place + F.embedding(packed.segments, self.segment.weight)
         hidden: Hidden = self.norm(total).to(precision)
         if noise is None or not self.share:
             return hidden

@@ -72,6 +72,13 @@ def _seconds(dtype: torch.dtype, repeats: int = 5) -> float:
     return min(times)
 
 
+@cache
+def has_tiles() -> bool:
+    """Whether this processor multiplies tiles of matrices (AMX), and torch knows."""
+    supported = getattr(torch.cpu, "_is_amx_tile_supported", None)
+    return bool(supported and supported())
+
+
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """What `mallopt` of the GNU C library calls them (malloc.h)."""
 

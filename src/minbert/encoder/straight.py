@@ -7,6 +7,7 @@ one call for attention, two norms; and their tensors stand in one list, made whe
 """
 
 from collections.abc import Sequence
+from operator import is_
 from typing import Any, NamedTuple
 
 import torch
@@ -45,7 +46,8 @@ class StraightLine:
     """The layers of an encoder for a few tokens, without dropout and without the tasks' adapters."""
 
     def __init__(self) -> None:
-        self._key: list[Any] | None = None
+        self._weights: list[Tensor] = []
+        self._versions: list[int] = []
         self._steps: dict[torch.dtype, Sequence[Step]] = {}
 
     def __call__(self, hidden: Hidden, layers: nn.ModuleList, layout: Layout) -> Hidden:
@@ -65,9 +67,13 @@ class StraightLine:
 
     def _made(self, layers: nn.ModuleList, dtype: torch.dtype) -> Sequence[Step]:
         """The steps, anew where a weight has changed or another stands in its place."""
-        key = _key(layers)
-        if key is None or key != self._key:
-            self._key, self._steps = key, {}
+        weights = _weights(layers)
+        same = len(weights) == len(self._weights) and all(map(is_, weights, self._weights))
+        if not same or [weight._version for weight in weights] != self._versions:
+            # Weights that were made in inference mode do not tell when they change.
+            tell = not any(weight.is_inference() for weight in weights)
+            self._weights, self._steps = weights if tell else [], {}
+            self._versions = [weight._version for weight in self._weights]
         if dtype not in self._steps:
             self._steps[dtype] = [_step(layer, dtype) for layer in layers]
         return self._steps[dtype]
@@ -92,15 +98,9 @@ def _arguments(norm: AddNorm) -> tuple[Any, ...]:
     return norm.normalized_shape, norm.weight, norm.bias, norm.eps
 
 
-def _key(layers: nn.ModuleList) -> list[Any] | None:
-    """What changes when a weight does; None where weights were made in inference mode, which do not tell.
-
-    By the modules' own tables: a module looks its parts up in Python, and for a short text that counts.
-    """
+def _weights(layers: nn.ModuleList) -> list[Tensor]:
+    """All of them. By the modules' own tables: a module looks parts up in Python, and for a short text that counts."""
     modules: list[Any] = [*layers._modules.values()]
     for module in modules:
         modules += module._modules.values()
-    weights = [weight for module in modules if module._parameters for weight in module._parameters.values()]
-    if any(map(Tensor.is_inference, weights)):
-        return None
-    return [*map(Tensor.data_ptr, weights), *[weight._version for weight in weights]]
+    return [weight for module in modules if module._parameters for weight in module._parameters.values()]

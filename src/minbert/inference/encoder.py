@@ -7,7 +7,6 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from minbert.encoder import AskedPooling, Encoder, Pooling, choose_precision, device_of, load_folder, resolve
@@ -19,6 +18,8 @@ from minbert.text.tokenizer import Tokenizer, Tokens
 Array = npt.NDArray[np.float32]
 Text = str | tuple[str, str]
 Precision = Literal["auto", "float32", "bfloat16"]
+TINY = 1e-12
+"""The least length that a vector is divided by."""
 
 
 class SentenceEncoder:
@@ -72,7 +73,7 @@ class SentenceEncoder:
         finally:
             self.encoder.precision = before
         if self.normalize if normalize is None else normalize:
-            vectors = F.normalize(vectors, dim=-1)
+            vectors = vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_min(TINY)
         result: Array = vectors.numpy()
         if len(distinct) == len(texts):
             return result
