@@ -20,9 +20,6 @@ LATE = torch.tensor(math.inf)
 KEEPING = 1 - 2.0**-53
 """A b1 for it, the largest below 1, with which it leaves s as it is."""
 
-FEW = 0.5
-"""Up to this share of a table's rows, those that ever had a gradient are taken out, moved, and put back."""
-
 
 class Stretch(NamedTuple):
     """The same numbers of a weight, of s, of v and of the gradient."""
@@ -97,8 +94,6 @@ class AdamW(torch.optim.Optimizer):
                         state["step"] = 0
                         state["s"] = torch.zeros_like(parameter)
                         state["v"] = torch.zeros_like(parameter)
-                    if not parameter.grad.is_sparse:
-                        state.pop("met", None)
                     alike[state["step"], parameter in self.starts].append(parameter)
             for (age, pulled), parameters in alike.items():
                 self._update(parameters, age, pulled, group)
@@ -114,9 +109,9 @@ class AdamW(torch.optim.Optimizer):
         whole = [stretch for stretch in stretches if not stretch.gradient.is_sparse]
         for some in _together(chain.from_iterable(map(_pieces, whole))):
             _move(some, pace)
-        for parameter, stretch in zip(parameters, stretches, strict=True):
+        for stretch in stretches:
             if stretch.gradient.is_sparse:
-                _move_rows(stretch, self._met(parameter), pace)
+                _move_rows(stretch, pace)
         for parameter in parameters:
             if pulled and decay:
                 parameter.lerp_(self.starts[parameter], decay)
@@ -127,17 +122,6 @@ class AdamW(torch.optim.Optimizer):
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
         return Stretch(parameter, state["s"], state["v"], gradient)
-
-    def _met(self, table: Tensor) -> Tensor:
-        """The rows of a table that have had a gradient, this one included; all others have an s and a v of zeros."""
-        state, gradient = self.state[table], table.grad
-        assert gradient is not None
-        if "met" not in state:
-            # After a snapshot, which holds s and v only.
-            state["met"] = state["s"].any(1) | state["v"].any(1)
-        state["met"][gradient._indices()[0]] = True
-        found: Tensor = state["met"].nonzero()[:, 0]
-        return found
 
 
 def _in_one_piece(*parts: Tensor) -> bool:
@@ -208,31 +192,10 @@ def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
         torch._foreach_add_(w, w, alpha=-pace.decay)
 
 
-def _move_rows(whole: Stretch, met: Tensor, pace: Pace) -> None:
-    """The same for a gradient that holds some rows only.
-
-    Args:
-        whole: a table, with its sparse gradient.
-        met: the rows that ever had one, in order; the others only decay.
-        pace: of the step.
-    """
+def _move_rows(whole: Stretch, pace: Pace) -> None:
+    """The same for a gradient that holds some rows only: block after block of rows, with zeros between."""
     gradient = whole.gradient.coalesce()
     rows, values = gradient.indices()[0], gradient.values()
-    if len(met) > FEW * len(whole.w):
-        _move_blocks(whole, rows, values, pace)
-        return
-    w, s, v = (tensor.index_select(0, met) for tensor in whole[:3])
-    dense = torch.zeros_like(w).index_copy_(0, torch.searchsorted(met, rows), values)
-    for some in _together(_pieces(Stretch(w, s, v, dense))):
-        _move(some, pace)
-    if pace.decay:
-        whole.w.add_(whole.w, alpha=-pace.decay)
-    for tensor, moved in zip(whole[:3], (w, s, v), strict=True):
-        tensor.index_copy_(0, met, moved)
-
-
-def _move_blocks(whole: Stretch, rows: Tensor, values: Tensor, pace: Pace) -> None:
-    """Block after block of all rows, with zeros where the gradient has none."""
     w, s, v = whole[:3]
     size = max(1, BLOCK // max(1, w[0].numel()))
     starts = torch.arange(0, len(w), size, device=rows.device)
