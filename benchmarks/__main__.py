@@ -9,6 +9,7 @@ from pathlib import Path
 
 import torch
 
+from benchmarks.material import source
 from benchmarks.race import console, matrix_peak, show
 from minbert.encoder.hardware import environment
 
@@ -35,10 +36,14 @@ def main(names: list[str]) -> None:
     if unknown:
         sys.exit(f"benchmarks: expected {', '.join((*SHORT, *LONG))}, found {', '.join(unknown)}")
     about = environment(torch.device("cpu"), torch.bfloat16)
-    about |= {"matrix peak bf16": matrix_peak(torch.bfloat16), "matrix peak float32": matrix_peak(torch.float32)}
+    about |= {
+        "texts": source(),
+        "matrix peak bf16": matrix_peak(torch.bfloat16),
+        "matrix peak float32": matrix_peak(torch.float32),
+    }
     console.print(
         f"{about['processor']}, {about['threads']} threads, torch {about['torch']}; large matrix product: "
-        f"{about['matrix peak float32'] / 1e9:.0f} GFLOP/s float32, {about['matrix peak bf16'] / 1e9:.0f} bfloat16"
+        f"{about['matrix peak float32'] / 1e9:.0f} GFLOP/s float32, {about['matrix peak bf16'] / 1e9:.0f} bfloat16; texts: {source()}"
     )
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)

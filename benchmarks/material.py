@@ -41,6 +41,15 @@ def rows_of(task: str, count: int) -> list[Row]:
     return [found[i] for i in order]
 
 
+def source() -> str:
+    """Which texts `rows_of` gives."""
+    return (
+        "the real data sets"
+        if os.environ.get("MINBERT_DATA")
+        else "the demo's few texts; set MINBERT_DATA for real ones"
+    )
+
+
 def folder() -> Path:
     """The folder of the MiniLM weights, for peers."""
     return Path(resolve("minilm").weights).parent
