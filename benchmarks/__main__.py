@@ -43,7 +43,8 @@ def main(names: list[str]) -> None:
     }
     console.print(
         f"{about['processor']}, {about['threads']} threads, torch {about['torch']}; large matrix product: "
-        f"{about['matrix peak float32'] / 1e9:.0f} GFLOP/s float32, {about['matrix peak bf16'] / 1e9:.0f} bfloat16; texts: {source()}"
+        f"{about['matrix peak float32'] / 1e9:.0f} GFLOP/s float32, {about['matrix peak bf16'] / 1e9:.0f} bfloat16; "
+        f"texts: {source()}"
     )
     folder = Path(__file__).parent / "results"
     folder.mkdir(exist_ok=True)

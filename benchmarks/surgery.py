@@ -9,6 +9,7 @@ from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import model, rows_of, task
 from benchmarks.race import Row, race, ratio
+from minbert.encoder import ByTask
 from minbert.gradients import AnyMerge, AnyWeighting, Equal, Merge, Sum, Weighting
 from minbert.recipe import Stage
 from minbert.runs import Silent
@@ -33,9 +34,9 @@ def stepper(
     labels["sts"] = torch.rand(BATCH, generator=rng)
     slots = [Slot(kind, torch.arange(BATCH).numpy()) for kind in KINDS]
 
-    def forward(work: Work) -> Any:
+    def forward(work: Work, by_task: ByTask | None) -> Any:
         batches = [(s, texts[s.task].batch(s.rows, made.forms(s.task), labels[s.task])) for s, _ in work]
-        pooled = made.pooled([(slot.task, batch) for slot, batch in batches], [seed for _, seed in work])
+        pooled = made.pooled([(slot.task, batch) for slot, batch in batches], [seed for _, seed in work], by_task)
         yield [
             Found(s, made.score(s.task, *found), tasks[s.task].targets(batch.labels, batch.hashes))
             for (s, batch), found in zip(batches, pooled, strict=True)
@@ -46,7 +47,7 @@ def stepper(
     optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
     losses = {kind: (tasks[kind].loss,) for kind in KINDS}
     record = ConflictRecord("train", every, 1, layer_groups(made.encoder, shared), Silent())
-    step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, forward, record)
+    step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, forward, record, splits=made.splits)
     # The last step of an epoch, so that weightings which learn between epochs do so in it.
     return lambda: step(0, stage.epochs, slots)
 

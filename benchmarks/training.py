@@ -70,7 +70,7 @@ class Ours:
         self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, self.forward)
         self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, BATCH)]
 
-    def forward(self, work: passes.Work) -> Any:
+    def forward(self, work: passes.Work, by_task: Any = None) -> Any:
         """As in training: pack, encode, score."""
         for slot, seed in work:
             batch = self.texts.batch(slot.rows, self.model.forms("t", self.losses), self.labels)

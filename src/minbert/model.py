@@ -12,14 +12,17 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
 from minbert.encoder import (
+    OWN_WAYS,
     Adapter,
     AnyAdapter,
+    ByTask,
     Encoder,
     EncoderConfig,
     Pooling,
     TaskAdapter,
     folded,
     load_folder,
+    low_rank_parameters,
     resolve,
     save_folder,
 )
@@ -106,20 +109,31 @@ class MultiTaskModel(nn.Module):
         assert adapter is None or isinstance(adapter, TaskAdapter)
         return adapter
 
-    def pooled(self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None) -> list[Pooled]:
+    def pooled(
+        self, work: Sequence[tuple[str, Batch]], seeds: Sequence[int] | None = None, by_task: ByTask | None = None
+    ) -> list[Pooled]:
         """What the encoder makes of batches, in one pass.
 
         Args:
             work: batches, each with its task.
             seeds: for dropout in training, one per batch; None: from torch's default generator.
+            by_task: collects the tasks' gradients on the encoder; None: they are summed.
         """
         packs, hows = [batch.pack for _, batch in work], [self._poolings(task, batch.forms) for task, batch in work]
         adapters = [self.adapter(task) for task, _ in work] if self.adapters else []
+        owners = None if by_task is None else (by_task, [task for task, _ in work])
+        made = self.encoder.vectors_of(packs, hows, seeds, adapters, owners)
         found: list[Pooled] = []
-        for (_, batch), vectors in zip(work, self.encoder.vectors_of(packs, hows, seeds, adapters), strict=True):
+        for (_, batch), vectors in zip(work, made, strict=True):
             parts = [pooled.split(len(batch.rows)) for pooled in vectors]
             found.append((parts[0][0], parts[-1][1:]) if batch.forms.whole else (None, parts[0]))
         return found
+
+    @property
+    def splits(self) -> bool:
+        """Whether the gradients of several tasks on the encoder can be kept apart in one pass."""
+        plain = not (self.adapters or low_rank_parameters(self.encoder))
+        return self.encoder.splits and plain and self.encoder.device.type in OWN_WAYS
 
     def _poolings(self, task: str, forms: Forms) -> list[Pooling]:
         """The head's pooling; and where losses read the texts apart beside it, that of the embeddings they train."""

@@ -6,17 +6,20 @@ from minbert.encoder.choice import choice
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
-from minbert.encoder.hardware import choose_precision, device_of, environment, keep_memory
+from minbert.encoder.hardware import OWN_WAYS, choose_precision, device_of, environment, keep_memory
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import Source, resolve
+from minbert.encoder.split import ByTask
 
 __all__ = [
+    "OWN_WAYS",
     "Adapter",
     "AnyAdapter",
     "AskedPooling",
     "Bert",
     "BertConfig",
+    "ByTask",
     "Encoder",
     "EncoderConfig",
     "Loaded",

@@ -22,6 +22,7 @@ class Bert(Encoder):
     """
 
     names = NAMES
+    splits = True
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__(config, Embeddings(config))

@@ -5,6 +5,7 @@ are enough, and numpy's SFC64 gives four elements a draw.
 """
 
 from collections.abc import Sequence
+from copy import copy
 from itertools import accumulate, pairwise
 
 import numpy as np
@@ -33,6 +34,12 @@ class Noise:
             seeds = torch.randint(1 << 62, (len(layout.tokens),)).tolist()
         on_cpu = device.type == "cpu"
         self.streams = [np.random.SFC64(s) if on_cpu else torch.Generator(device).manual_seed(s) for s in seeds]
+
+    def between(self, first: int, last: int, layout: Layout) -> "Noise":
+        """The noise of the parts from `first` to before `last`, which have this layout; their streams go on."""
+        found = copy(self)
+        found.layout, found.streams = layout, self.streams[first:last]
+        return found
 
     def of_rows(self, like: Tensor, share: float, firsts: bool = False) -> tuple[Tensor, float]:
         """A mask for a tensor with a row per token, or per sequence.
@@ -81,3 +88,11 @@ class Noise:
                 torch.ge(bits, dropped - LEVELS // 2, out=mask[start:stop])
         mask[bounds[-1] :] = 0
         return mask, (LEVELS / (LEVELS - dropped) if like.device.type == "cpu" else 1 / (1 - share))
+
+
+def drop_rows(hidden: Tensor, share: float, noise: Noise | None) -> Tensor:
+    """A tensor with a row per token, with a share of its numbers dropped; without noise as it is."""
+    if noise is None or not share:
+        return hidden
+    mask, factor = noise.of_rows(hidden, share)
+    return hidden * mask * factor

@@ -5,7 +5,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from minbert.encoder.config import BertConfig
-from minbert.encoder.dropout import Noise
+from minbert.encoder.dropout import Noise, drop_rows
 from minbert.shapes import Hidden
 from minbert.text.packed import Packed
 
@@ -32,8 +32,4 @@ class Embeddings(nn.Module):
         word = F.embedding(packed.ids, self.word.weight, sparse=packed.ids.device.type == "cpu")
         place = F.embedding(packed.positions, self.position.weight)
         total = word + place + F.embedding(packed.segments, self.segment.weight)
-        hidden: Hidden = self.norm(total).to(precision)
-        if noise is None or not self.share:
-            return hidden
-        mask, factor = noise.of_rows(hidden, self.share)
-        return hidden * mask * factor
+        return drop_rows(self.norm(total).to(precision), self.share, noise)

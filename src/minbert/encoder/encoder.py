@@ -3,19 +3,23 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from contextlib import nullcontext
+from dataclasses import replace
+from functools import partial
 from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.func import functional_call
 
 from minbert.encoder.adapters import Beside, TaskAdapter
 from minbert.encoder.config import EncoderConfig
-from minbert.encoder.dropout import Noise
+from minbert.encoder.dropout import Noise, drop_rows
 from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
+from minbert.encoder.split import ByTask, Owners, current, kept_apart
 from minbert.encoder.straight import StraightLine, goes_straight
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
@@ -45,6 +49,9 @@ class Encoder(nn.Module, ABC):
 
     names: ClassVar[Sequence[tuple[str, str]]]
     """What the tensors are called here and in the folders of transformers."""
+
+    splits: ClassVar[bool] = False
+    """Whether the gradients of several tasks can be kept apart in one pass."""
 
     precision: torch.dtype = torch.float32
     """In which `vectors` computes; weights, norms and sums stay float32."""
@@ -78,6 +85,7 @@ class Encoder(nn.Module, ABC):
         firsts: bool = False,
         seeds: Sequence[int] | None = None,
         adapters: Sequence[TaskAdapter | None] = (),
+        owners: Owners | None = None,
     ) -> Hidden | Vectors:
         """The last layer's vector of every token of the pack.
 
@@ -88,12 +96,13 @@ class Encoder(nn.Module, ABC):
             firsts: only the vector of each sequence's first token, (sequences, width): the last layer skips the rest.
             seeds: for dropout in training, one per part of the pack; None: from torch's default generator.
             adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
+            owners: of the parts, where the gradients of their tasks are kept apart; None: they are summed.
         """
-        with nullcontext() if precision else plain_products():
-            layout = self.layout(packed)
+        layout = self.layout(packed)
+        with nullcontext() if precision else plain_products(), kept_apart(owners, layout):
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
             beside = Beside(adapters, layout)
-            hidden = self.embeddings(packed, precision, noise)
+            hidden = self._embedded(packed, precision, noise)
             if not (self.training or beside.runs) and goes_straight(hidden):
                 whole = self._line(hidden, self.layers, layout)
                 return whole.index_select(0, packed.offsets[:-1]) if firsts else whole
@@ -106,6 +115,18 @@ class Encoder(nn.Module, ABC):
             chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
             top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
             return top if firsts else top[:tokens]
+
+    def _embedded(self, packed: Packed, precision: torch.dtype | None, noise: Noise | None) -> Hidden:
+        """What goes into the first layer; each task's by weights of its own, where tasks are kept apart."""
+        split = current()
+        if split is None:
+            return self.embeddings(packed, precision, noise)  # type: ignore[no-any-return]
+        found = []
+        for task, rows in split.rows(len(packed.ids)):
+            weights = split.by_task.aliases(task, self.embeddings)
+            mine = replace(packed, **{name: getattr(packed, name)[rows] for name in ("ids", "positions", "segments")})
+            found.append(functional_call(self.embeddings, weights, (mine, precision)))
+        return drop_rows(torch.cat(found), self.config.hidden_dropout_prob, noise)
 
     def blocks(self) -> list[nn.Module]:
         """The parts from bottom to top: the embeddings, then one per layer."""
@@ -121,6 +142,7 @@ class Encoder(nn.Module, ABC):
         hows: Sequence[Sequence[Pooling]],
         seeds: Sequence[int] | None = None,
         adapters: Sequence[TaskAdapter | None] = (),
+        owners: Owners | None = None,
     ) -> list[list[Vectors]]:
         """The vectors of several packs: from one pass, or two where some need the first tokens only.
 
@@ -132,6 +154,7 @@ class Encoder(nn.Module, ABC):
             hows: the poolings of each, one or more.
             seeds: for dropout in training, one per pack; None: from torch's default generator.
             adapters: of the tasks, one per pack, None for a pack without; empty: no pack has one.
+            owners: of the packs, where the gradients of their tasks are kept apart; None: they are summed.
 
         Returns:
             For each pack its vectors, by each of its poolings.
@@ -143,10 +166,17 @@ class Encoder(nn.Module, ABC):
             if not mine:
                 continue
             own_seeds = None if seeds is None else [seeds[i] for i in chosen]
-            hidden = self(join(mine), self.precision, firsts, own_seeds, [adapters[i] for i in chosen if adapters])
+            own_tasks = owners and (owners[0], [owners[1][i] for i in chosen])
+            own_adapters = [adapters[i] for i in chosen if adapters]
+            hidden = self(join(mine), self.precision, firsts, own_seeds, own_adapters, own_tasks)
             sizes = [len(pack) if firsts else len(pack.ids) for pack in mine]
             parts = [hidden] if len(mine) == 1 else hidden.split(sizes)
             for i, part in zip(chosen, parts, strict=True):
                 first = part if firsts or set(hows[i]) == {"mean"} else part.index_select(0, packs[i].offsets[:-1])
-                found[i] = [pool(part if how == "mean" else first, packs[i], how, self.pooler) for how in hows[i]]
+                pooler = self.pooler if owners is None else partial(self._pooled_apart, owners[0], owners[1][i])
+                found[i] = [pool(part if how == "mean" else first, packs[i], how, pooler) for how in hows[i]]
         return [found[i] for i in range(len(packs))]
+
+    def _pooled_apart(self, by_task: ByTask, task: str, first: Vectors) -> Vectors:
+        """What the pooler makes of a task's first tokens."""
+        return functional_call(self.pooler, by_task.aliases(task, self.pooler), (first,))  # type: ignore[no-any-return]

@@ -10,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from minbert.encoder.split import Split, current
+
 _plain = ContextVar("plain", default=False)
 _there = torch.backends.mkldnn.is_available()
 fused_product: Any = torch.ops.mkldnn._linear_pointwise.default if _there else None
@@ -29,12 +31,16 @@ def plain_products() -> Iterator[None]:
         _plain.reset(token)
 
 
+Apart = tuple[Split, Tensor, Tensor]
+"""Whose the rows are, where tasks are kept apart; W and b."""
+
+
 class _Product(torch.autograd.Function):
     """`x W^T + b`, with `W` and `b` rounded to the type of `x`; W already is."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor) -> Tensor:
-        ctx.dtype = weight.dtype
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor, apart: Apart | None) -> Tensor:
+        ctx.dtype, ctx.apart = weight.dtype, apart
         ctx.save_for_backward(x, rounded)
         if x.dtype == torch.bfloat16 and lays_out(x):
             # torch's own adds the bias in a pass before the product: a tenth of the time.
@@ -45,13 +51,25 @@ class _Product(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         x, rounded = ctx.saved_tensors
-        to_x, to_weight, to_bias, _ = ctx.needs_input_grad
-        return (
-            grad @ rounded if to_x else None,
-            (grad.t() @ x).to(ctx.dtype) if to_weight else None,
-            grad.sum(0).to(ctx.dtype) if to_bias else None,
-            None,
-        )
+        to_x, to_weight, to_bias, *_ = ctx.needs_input_grad
+        back = grad @ rounded if to_x else None
+        if ctx.apart is None:
+            return back, _of_weight(grad, x, ctx, to_weight), _of_bias(grad, ctx, to_bias), None, None
+        split, weight, bias = ctx.apart
+        for task, rows in split.rows(len(grad)):
+            if to_weight:
+                split.by_task.add(task, weight, _of_weight(grad[rows], x[rows], ctx, True))
+            if to_bias:
+                split.by_task.add(task, bias, _of_bias(grad[rows], ctx, True))
+        return back, None, None, None, None
+
+
+def _of_weight(grad: Tensor, x: Tensor, ctx: Any, wanted: bool) -> Tensor | None:
+    return (grad.t() @ x).to(ctx.dtype) if wanted else None
+
+
+def _of_bias(grad: Tensor, ctx: Any, wanted: bool) -> Tensor | None:
+    return grad.sum(0).to(ctx.dtype) if wanted else None
 
 
 class Linear(nn.Linear):
@@ -67,7 +85,9 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
         if torch.is_grad_enabled():
-            return _Product.apply(x, self.weight, self.bias, self._in(x.dtype))  # type: ignore[no-any-return, no-untyped-call]
+            split = current()
+            apart = None if split is None else (split, self.weight, self.bias)
+            return _Product.apply(x, self.weight, self.bias, self._in(x.dtype), apart)  # type: ignore[no-any-return, no-untyped-call]
         if not lays_out(x) or self.weight.is_inference():
             return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return fused_product(x, *self._kept(x.dtype), "none", [], "")  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minbert.encoder.config import MpnetConfig
-from minbert.encoder.dropout import Noise
+from minbert.encoder.dropout import Noise, drop_rows
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.layout import Layout, layout_of
 from minbert.shapes import Hidden
@@ -57,11 +57,9 @@ class MpnetEmbeddings(nn.Module):
     def forward(self, packed: Packed, precision: torch.dtype | None = None, noise: Noise | None = None) -> Hidden:
         """The vectors of the T tokens, in the given type; None: that of the weights. No noise: no dropout."""
         word = F.embedding(packed.ids, self.word.weight, sparse=packed.ids.device.type == "cpu")
-        hidden: Hidden = self.norm(word + self.position(packed.positions + self.first)).to(precision)
-        if noise is None or not self.share:
-            return hidden
-        mask, factor = noise.of_rows(hidden, self.share)
-        return hidden * mask * factor
+        return drop_rows(
+            self.norm(word + self.position(packed.positions + self.first)).to(precision), self.share, noise
+        )
 
     def biases(self, length: int) -> Tensor:
         """What is added to the scores of so many tokens, (heads, length, length), in the type of the table."""

@@ -10,6 +10,10 @@ from torch.autograd.function import once_differentiable
 from minbert.encoder.dropout import Noise
 from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import layout_of
+from minbert.encoder.split import Split, current
+
+Apart = tuple[Split, Tensor, Tensor]
+"""Whose the rows are, where tasks are kept apart; weight and bias."""
 
 
 class _AddNorm(torch.autograd.Function):
@@ -25,8 +29,9 @@ class _AddNorm(torch.autograd.Function):
         eps: float,
         mask: Tensor | None,
         factor: float,
+        apart: Apart | None,
     ) -> Tensor:
-        ctx.factor = factor
+        ctx.factor, ctx.apart = factor, apart
         total = residual + branch if mask is None else torch.addcmul(residual, branch, mask, value=factor)
         out, mean, deviation = torch.native_layer_norm(total, weight.shape, weight, bias, eps)
         ctx.save_for_backward(total, mean, deviation, weight, bias, mask)
@@ -36,12 +41,21 @@ class _AddNorm(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         total, mean, deviation, weight, bias, mask = ctx.saved_tensors
-        wanted = [any(ctx.needs_input_grad[:2]), *ctx.needs_input_grad[2:4]]
-        to_total, to_weight, to_bias = torch.ops.aten.native_layer_norm_backward(
-            grad, total, weight.shape, mean, deviation, weight, bias, wanted
-        )
-        to_branch = to_total if mask is None else (to_total * mask).mul_(ctx.factor)
-        return to_total, to_branch, to_weight, to_bias, None, None, None
+        on, own = any(ctx.needs_input_grad[:2]), list(ctx.needs_input_grad[2:4])
+
+        def back(rows: slice, wanted: list[bool]) -> tuple[Tensor | None, ...]:
+            given = (grad[rows], total[rows], weight.shape, mean[rows], deviation[rows], weight, bias, wanted)
+            found: tuple[Tensor | None, ...] = torch.ops.aten.native_layer_norm_backward(*given)
+            return found
+
+        split: Split | None = ctx.apart[0] if ctx.apart and any(own) else None
+        to_total, *to_own = back(slice(None), [on, *([False, False] if split else own)])
+        for task, rows in split.rows(len(grad)) if split else ():
+            for parameter, gradient in zip(ctx.apart[1:], back(rows, [False, *own])[1:], strict=True):
+                if split and gradient is not None:
+                    split.by_task.add(task, parameter, gradient)
+        to_branch = to_total if mask is None or to_total is None else (to_total * mask).mul_(ctx.factor)
+        return to_total, to_branch, *to_own, None, None, None, None
 
 
 class AddNorm(nn.LayerNorm):
@@ -78,7 +92,9 @@ class AddNorm(nn.LayerNorm):
                 mask, factor = noise.of_rows(branch, self.share, firsts)
             if branch.device.type not in OWN_WAYS:
                 return self._plainly(residual, branch if mask is None else branch * mask * factor)
-            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor)  # type: ignore[no-any-return, no-untyped-call]
+            split = current()
+            apart = None if split is None else (split, self.weight, self.bias)
+            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor, apart)  # type: ignore[no-any-return, no-untyped-call]
         if branch.device.type not in OWN_WAYS:
             return self._plainly(residual, branch)
         return F.layer_norm(residual + branch, self.normalized_shape, self.weight, self.bias, self.eps)

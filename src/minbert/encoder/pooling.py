@@ -1,9 +1,9 @@
 """From the tokens of a pack to one vector per sequence."""
 
+from collections.abc import Callable
 from typing import Literal
 
 import torch
-from torch import nn
 
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
@@ -27,7 +27,7 @@ def mean(hidden: Hidden, packed: Packed) -> Vectors:
     return total.index_add(0, owner, hidden.float()) / sizes[:, None]
 
 
-def pool(hidden: Hidden | Vectors, packed: Packed, how: Pooling, pooler: nn.Module) -> Vectors:
+def pool(hidden: Hidden | Vectors, packed: Packed, how: Pooling, pooler: Callable[[Vectors], Vectors]) -> Vectors:
     """One vector per sequence, in the order in which the sequences were given to `pack`.
 
     Args:

@@ -1,6 +1,6 @@
 """The gradients of the tasks of one step on the shared weights, kept apart until they are merged."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -46,6 +46,19 @@ class TaskGradients:
         for parameter in self.shared:
             parameter.grad = None
 
+    def sort_out(self, tasks: Sequence[str], found: Callable[[str, Tensor], Tensor | None]) -> None:
+        """Takes the gradients of several tasks, a row each, that one pass of all of them has left elsewhere.
+
+        Args:
+            tasks: in the order of the rows.
+            found: the gradient of a task on a weight; None where it does not use it.
+        """
+        assert all(parameter.grad is None for parameter in self.shared), "a gradient of which the task is not known"
+        for task in tasks:
+            for parameter in self.shared:
+                parameter.grad = found(task, parameter)
+            self.take()
+
     def gram(self) -> Gram:
         """`g_i . g_j` over all shared parameters, summed in float64, on the CPU."""
         return products(self.rows).float()
@@ -56,8 +69,10 @@ class TaskGradients:
             parts = [(w, row[place]) for w, row in zip(weights.tolist(), self.rows, strict=True)]
             total: Tensor | None = None
             for weight, gradient in parts:
-                if gradient is not None:
-                    total = gradient.mul_(weight) if total is None else total.add_(gradient, alpha=weight)
+                if gradient is not None and total is None:
+                    total = gradient if weight == 1 else gradient.mul_(weight)
+                elif gradient is not None and total is not None:
+                    total = total.add_(gradient, alpha=weight)
             parameter.grad = None if total is None else summed(total)
         self.rows = []
 

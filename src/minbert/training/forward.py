@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 import minbert.distributed as distributed
+from minbert.encoder import ByTask
 from minbert.losses import Loss, Targets
 from minbert.model import MultiTaskModel, Pooled
 from minbert.outputs import Outputs
@@ -80,13 +81,23 @@ class Live:
         """Says which slots come next, so that their batches can be made ready."""
         self.batch.follow(slots)
 
-    def __call__(self, work: Work) -> Iterator[list[Found]]:
-        """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
+    @property
+    def splits(self) -> bool:
+        """Whether the gradients of several tasks on the encoder can be kept apart in one pass."""
+        return self.setup.model.splits and not any(self.regularizers.values())
+
+    def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
+        """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens.
+
+        Args:
+            work: slots, with the seeds of their dropout.
+            by_task: collects the tasks' gradients on the encoder; None: they are summed.
+        """
         batches = [(slot, seed, self.batch(slot)) for slot, seed in work]
         while batches:
             sizes = accumulate(len(batch.pack.ids) for *_, batch in batches)
             fitting = max(1, sum(size <= BUDGET for size in sizes))
-            yield self._found(batches[:fitting])
+            yield self._found(batches[:fitting], by_task)
             batches = batches[fitting:]
 
     def _batch(self, slot: Slot) -> Batch:
@@ -100,11 +111,12 @@ class Live:
         # The weights' own device: in another thread, `cuda` alone would be the first of several.
         return texts.batch(distributed.share(slot.rows), forms).to(self.setup.model.encoder.device)
 
-    def _found(self, batches: list[tuple[Slot, int, Batch]]) -> list[Found]:
+    def _found(self, batches: list[tuple[Slot, int, Batch]], by_task: ByTask | None) -> list[Found]:
         """One pass through the encoder, then each task's head."""
         model = self.setup.model
         self._trained_on(sum(len(batch.pack.ids) for *_, batch in batches))
-        pooled = model.pooled([(slot.task, batch) for slot, _, batch in batches], [seed for _, seed, _ in batches])
+        seeds = [seed for _, seed, _ in batches]
+        pooled = model.pooled([(slot.task, batch) for slot, _, batch in batches], seeds, by_task)
         found = [scored(self.setup, slot, seed, *p) for (slot, seed, _), p in zip(batches, pooled, strict=True)]
         for place, (slot, seed, batch) in enumerate(batches):
             if self.regularizers[slot.task]:
@@ -173,10 +185,12 @@ class Frozen:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
 
+    splits = False
+
     def follow(self, slots: Sequence[Slot]) -> None:
         """Its batches are encoded already."""
 
-    def __call__(self, work: Work) -> Iterator[list[Found]]:
+    def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
         """The outputs and targets of the work."""
         yield [self._found(slot, seed) for slot, seed in work]
 

@@ -1,15 +1,17 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
+from types import MappingProxyType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 import minbert.distributed as distributed
+from minbert.encoder import ByTask
 from minbert.errors import TrainingError
 from minbert.gradients import TaskGradients, add_gradients, summed
 from minbert.losses import Loss
@@ -26,8 +28,12 @@ from minbert.training.shards import Shards
 from minbert.training.teaching import Teaching
 from minbert.training.unfreezing import Unfreezing
 
-Forward = Callable[[Work], Iterator[list[Found]]]
-"""From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
+Part = tuple[Slot, Tensor]
+"""A batch and its loss."""
+
+Forward = Callable[[Work, ByTask | None], Iterator[list[Found]]]
+"""From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings. The second
+collects the tasks' gradients on the encoder, in place of `.grad`."""
 
 
 class Stepper:
@@ -44,6 +50,7 @@ class Stepper:
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
         teaching: what the tasks' teachers say; None: there are none.
         unfreezing: which layers move in which step; None: all in all.
+        splits: whether the forward pass can keep the gradients of several tasks apart.
     """
 
     def __init__(
@@ -58,6 +65,7 @@ class Stepper:
         conflicts: ConflictRecord | None = None,
         teaching: Teaching | None = None,
         unfreezing: Unfreezing | None = None,
+        splits: bool = False,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
@@ -68,6 +76,8 @@ class Stepper:
         self.shards = Shards(optimizer, self.trained) if shared else None
         self.memories: dict[str, dict[str, Any]] = starts(stage.regularizers, self.trained)
         self.tasks = Combination(stage, losses, self.memories)
+        # Weightings ask for the tasks' gradients on the heads too.
+        self.splits = splits and stage.weighting.plain
         if stage.average:
             self.memories["average"] = stage.average.start(self.trained)
 
@@ -88,22 +98,14 @@ class Stepper:
         if self.unfreezing:
             self.unfreezing(number, total)
         rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
-        parts: list[tuple[Slot, Tensor]] = []
         tasks = list(dict.fromkeys(slot.task for slot in slots))
         by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
         apart = self.tasks.apart or (due and len(tasks) > 1)
-        factors = {} if apart else self.tasks.factors(tasks)
-        # Where the tasks' gradients need not be kept apart, all batches may go through the encoder together.
-        for work in by_task if apart else [list(chain(*by_task))]:
-            for found in self.forward(work):
-                mine = [(one.slot, self._loss(number, total, one)) for one in found]
-                torch.stack([part * factors[slot.task] if factors else part for slot, part in mine]).sum().backward()
-                parts += [(slot, part.detach()) for slot, part in mine]
-            if apart:
-                rows.take()
-                if not self.stage.weighting.plain:
-                    heads.take()
+        if apart:
+            parts = self._back_apart(number, total, dict(zip(tasks, by_task, strict=True)), rows, heads)
+        else:
+            parts = self._back(number, total, list(chain(*by_task)), factors=self.tasks.factors(tasks))
         if not heads.rows:
             add_gradients(self.heads if apart else self.trained)
         if due and self.conflicts:
@@ -125,10 +127,43 @@ class Stepper:
             self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
         return [(slot.task, loss) for slot, loss in losses]
 
+    def _back_apart(
+        self, number: int, total: int, by_task: dict[str, Work], rows: TaskGradients, heads: TaskGradients
+    ) -> list[Part]:
+        """The batches forward and backward, the tasks' gradients kept apart: in one pass, where that can be."""
+        if self.splits:
+            collected = ByTask()
+            parts = self._back(number, total, list(chain(*by_task.values())), collected)
+            rows.sort_out(list(by_task), collected.take)
+            return parts
+        parts = []
+        for work in by_task.values():
+            parts += self._back(number, total, work)
+            rows.take()
+            if not self.stage.weighting.plain:
+                heads.take()
+        return parts
+
+    def _back(
+        self,
+        number: int,
+        total: int,
+        work: Work,
+        collected: ByTask | None = None,
+        factors: Mapping[str, float] = MappingProxyType({}),
+    ) -> list[Part]:
+        """Some batches forward and backward; their losses."""
+        parts: list[Part] = []
+        for found in self.forward(work, collected):
+            mine = [(one.slot, self._loss(number, total, one)) for one in found]
+            torch.stack([part * factors[slot.task] if factors else part for slot, part in mine]).sum().backward()
+            parts += [(slot, part.detach()) for slot, part in mine]
+        return parts
+
     @torch.no_grad()
     def _again(self, number: int, total: int, by_task: list[Work]) -> list[tuple[Slot, float]]:
         """The losses of the same batches under the same dropout, after the step."""
-        found = chain(*self.forward(list(chain(*by_task))))
+        found = chain(*self.forward(list(chain(*by_task)), None))
         parts = [(one.slot, self._loss(number, total, one)) for one in found]
         return self._losses(number, parts, _read([part for _, part in parts]))
 
@@ -156,7 +191,7 @@ class Stepper:
         whole = regularized(self.stage.regularizers, self.memories, found, summed_losses)
         return self.stage.of("weight", slot.task) * whole  # type: ignore[no-any-return]
 
-    def _losses(self, number: int, parts: list[tuple[Slot, Tensor]], values: list[float]) -> list[tuple[Slot, float]]:
+    def _losses(self, number: int, parts: list[Part], values: list[float]) -> list[tuple[Slot, float]]:
         """The losses of a step as plain numbers.
 
         Raises:

@@ -145,10 +145,8 @@ class Trainer:
         groups = layer_groups(model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         thaw = Unfreezing(model.encoder, shared, stage.unfreeze)
-        parts = (shared, every_head)
-        stepper = Stepper(
-            stage, name, self.setup.recipe.seed, losses, parts, optimizer, self.forward, record, teaching, thaw
-        )
+        given = (stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, self.forward)
+        stepper = Stepper(*given, record, teaching, thaw, self.forward.splits)
         stepper.memories["mixture"] = plan.start()
         return stepper
 
