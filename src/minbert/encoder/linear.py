@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from minbert.encoder.split import Split, current
+from minbert.encoder.split import Apart, apart
 
 _plain = ContextVar("plain", default=False)
 _there = torch.backends.mkldnn.is_available()
@@ -31,16 +31,12 @@ def plain_products() -> Iterator[None]:
         _plain.reset(token)
 
 
-Apart = tuple[Split, Tensor, Tensor]
-"""Whose the rows are, where tasks are kept apart; W and b."""
-
-
 class _Product(torch.autograd.Function):
     """`x W^T + b`, with `W` and `b` rounded to the type of `x`; W already is."""
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor, apart: Apart | None) -> Tensor:
-        ctx.dtype, ctx.apart = weight.dtype, apart
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor, owners: Apart | None) -> Tensor:
+        ctx.dtype, ctx.apart = weight.dtype, owners
         ctx.save_for_backward(x, rounded)
         if x.dtype == torch.bfloat16 and lays_out(x):
             # torch's own adds the bias in a pass before the product: a tenth of the time.
@@ -85,9 +81,8 @@ class Linear(nn.Linear):
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
         if torch.is_grad_enabled():
-            split = current()
-            apart = None if split is None else (split, self.weight, self.bias)
-            return _Product.apply(x, self.weight, self.bias, self._in(x.dtype), apart)  # type: ignore[no-any-return, no-untyped-call]
+            given = (x, self.weight, self.bias, self._in(x.dtype), apart(self.weight, self.bias))
+            return _Product.apply(*given)  # type: ignore[no-any-return, no-untyped-call]
         if not lays_out(x) or self.weight.is_inference():
             return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return fused_product(x, *self._kept(x.dtype), "none", [], "")  # type: ignore[no-any-return]

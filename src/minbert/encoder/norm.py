@@ -10,10 +10,7 @@ from torch.autograd.function import once_differentiable
 from minbert.encoder.dropout import Noise
 from minbert.encoder.hardware import OWN_WAYS
 from minbert.encoder.layout import layout_of
-from minbert.encoder.split import Split, current
-
-Apart = tuple[Split, Tensor, Tensor]
-"""Whose the rows are, where tasks are kept apart; weight and bias."""
+from minbert.encoder.split import Apart, Split, apart
 
 
 class _AddNorm(torch.autograd.Function):
@@ -29,9 +26,9 @@ class _AddNorm(torch.autograd.Function):
         eps: float,
         mask: Tensor | None,
         factor: float,
-        apart: Apart | None,
+        owners: Apart | None,
     ) -> Tensor:
-        ctx.factor, ctx.apart = factor, apart
+        ctx.factor, ctx.apart = factor, owners
         total = residual + branch if mask is None else torch.addcmul(residual, branch, mask, value=factor)
         out, mean, deviation = torch.native_layer_norm(total, weight.shape, weight, bias, eps)
         ctx.save_for_backward(total, mean, deviation, weight, bias, mask)
@@ -92,9 +89,8 @@ class AddNorm(nn.LayerNorm):
                 mask, factor = noise.of_rows(branch, self.share, firsts)
             if branch.device.type not in OWN_WAYS:
                 return self._plainly(residual, branch if mask is None else branch * mask * factor)
-            split = current()
-            apart = None if split is None else (split, self.weight, self.bias)
-            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor, apart)  # type: ignore[no-any-return, no-untyped-call]
+            owners = apart(self.weight, self.bias)
+            return _AddNorm.apply(residual, branch, self.weight, self.bias, self.eps, mask, factor, owners)  # type: ignore[no-any-return, no-untyped-call]
         if branch.device.type not in OWN_WAYS:
             return self._plainly(residual, branch)
         return F.layer_norm(residual + branch, self.normalized_shape, self.weight, self.bias, self.eps)

@@ -88,6 +88,15 @@ _current: ContextVar[Split | None] = ContextVar("split", default=None)
 current = _current.get
 """Whose the rows are that a layer gets; None: nobody asks."""
 
+Apart = tuple[Split, Tensor, Tensor]
+"""Whose the rows are; a layer's weight and bias."""
+
+
+def apart(weight: Tensor, bias: Tensor) -> Apart | None:
+    """What the way back of a layer needs to keep tasks apart; None: nobody asks."""
+    split = current()
+    return None if split is None else (split, weight, bias)
+
 
 @contextmanager
 def kept_apart(owners: Owners | None, layout: Layout) -> Iterator[None]:
