@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from safetensors.torch import load_file, save_file
 from tests.conftest import toy_table
 
 from minbert import train
 from minbert.errors import RunError
 from minbert.recipe import check_recipe
 from minbert.runs import Run, read_lines
-from minbert.storage import valid_folder
+from minbert.storage import valid_folder, write_folder
 from minbert.training import Interrupted, Listener
 
 pytest.importorskip("fcntl")
@@ -337,6 +338,20 @@ class TestDamage:
         train(short(tiny_bert), copy, resume=True, with_floors=False)
         train(short(tiny_bert), copy.with_name("other"), with_floors=False)
         assert content(copy) == content(copy.with_name("other"))
+
+    def test_a_snapshot_of_an_earlier_version_is_refused(self, tiny_bert: Path, copy: Path, tmp_path: Path) -> None:
+        before = shutil.move(copy / "snapshot", tmp_path / "before")
+
+        def write(folder: Path) -> None:
+            for file in ("model.safetensors", "state.json"):
+                shutil.copy(before / file, folder)
+            tensors = load_file(before / "optimizer.safetensors")
+            renamed = {f"m.{name[2:]}" if name.startswith("s.") else name: tensor for name, tensor in tensors.items()}
+            save_file(renamed, folder / "optimizer.safetensors")
+
+        write_folder(copy / "snapshot", write)
+        with pytest.raises(RunError, match="expected a snapshot of this version, found an earlier one's; train anew"):
+            train(short(tiny_bert), copy, resume=True, with_floors=False)
 
     def test_a_journal_that_has_lost_lines_is_refused_by_name(self, tiny_bert: Path, copy: Path) -> None:
         os.truncate(copy / "metrics.jsonl", 10)
