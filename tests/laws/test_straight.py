@@ -91,3 +91,19 @@ def test_weights_that_changed_are_read_anew() -> None:
     before = encoder(packed, torch.float32)
     encoder.layers[1].down.weight.mul_(2.0)  # type: ignore[union-attr, operator]
     assert not torch.allclose(encoder(packed, torch.float32), before)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("mode", ["few tokens", "many tokens", "with gradients"])
+def test_other_numbers_in_a_weights_place_are_read_too(mode: str) -> None:
+    encoder, packed = encoder_of(), pack_of([5] if mode == "few tokens" else [40, 40])
+    with torch.set_grad_enabled(mode == "with gradients"):
+        before = encoder(packed, torch.bfloat16).detach()
+        weights = list(encoder.parameters())
+        torch.nn.utils.vector_to_parameters(1.5 * torch.nn.utils.parameters_to_vector(weights).detach(), weights)
+        after = encoder(packed, torch.bfloat16).detach()
+    wanted = encoder_of()
+    wanted.load_state_dict(encoder.state_dict())
+    with torch.set_grad_enabled(mode == "with gradients"):
+        torch.testing.assert_close(after, wanted(packed, torch.bfloat16).detach(), rtol=0, atol=0)
+    assert not torch.allclose(after, before)

@@ -50,33 +50,34 @@ class _Product(torch.autograd.Function):
         to_x, to_weight, to_bias, *_ = ctx.needs_input_grad
         back = grad @ rounded if to_x else None
         if ctx.apart is None:
-            return back, _of_weight(grad, x, ctx, to_weight), _of_bias(grad, ctx, to_bias), None, None
+            to_own = (_of_weight(grad, x, ctx) if to_weight else None, _of_bias(grad, ctx) if to_bias else None)
+            return back, *to_own, None, None
         split, weight, bias = ctx.apart
         for task, rows in split.rows(len(grad)):
             if to_weight:
-                split.by_task.add(task, weight, _of_weight(grad[rows], x[rows], ctx, True))
+                split.by_task.add(task, weight, _of_weight(grad[rows], x[rows], ctx))
             if to_bias:
-                split.by_task.add(task, bias, _of_bias(grad[rows], ctx, True))
+                split.by_task.add(task, bias, _of_bias(grad[rows], ctx))
         return back, None, None, None, None
 
 
-def _of_weight(grad: Tensor, x: Tensor, ctx: Any, wanted: bool) -> Tensor | None:
-    return (grad.t() @ x).to(ctx.dtype) if wanted else None
+def _of_weight(grad: Tensor, x: Tensor, ctx: Any) -> Tensor:
+    return (grad.t() @ x).to(ctx.dtype)
 
 
-def _of_bias(grad: Tensor, ctx: Any, wanted: bool) -> Tensor | None:
-    return grad.sum(0).to(ctx.dtype) if wanted else None
+def _of_bias(grad: Tensor, ctx: Any) -> Tensor:
+    return grad.sum(0).to(ctx.dtype)
 
 
 class Linear(nn.Linear):
     """`x W^T + b` in the type of `x`; the weights themselves stay float32.
 
     The weights are rounded once, and without gradients, on a processor, laid out as the matrix library wants them,
-    until they change. (torch does not count changes through `.data`: do not use it on a layer that has run.)
+    until they change. (torch does not count operations on `.data`: do not use them on a layer that has run.)
     """
 
     _packed: tuple[tuple[Any, ...], dict[torch.dtype, tuple[Tensor, Tensor]]] | None = None
-    _rounded: tuple[Tensor, int, Tensor] | None = None
+    _rounded: tuple[tuple[Any, ...], Tensor] | None = None
 
     def forward(self, x: Tensor) -> Tensor:
         """`x`, (rows, in), to (rows, out)."""
@@ -92,10 +93,10 @@ class Linear(nn.Linear):
         weight = self.weight
         if weight.dtype == dtype or weight.is_inference():
             return weight.to(dtype)
-        kept = self._rounded
-        if kept is None or kept[0] is not weight or kept[1] != weight._version or kept[2].dtype != dtype:
-            self._rounded = kept = (weight, weight._version, weight.detach().to(dtype))
-        return kept[2]
+        key = (dtype, weight.data_ptr(), weight._version)
+        if self._rounded is None or self._rounded[0] != key:
+            self._rounded = (key, weight.detach().to(dtype))
+        return self._rounded[1]
 
     def laid_out(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """W and b rounded to a type, W as the matrix library wants it."""

@@ -47,7 +47,7 @@ class StraightLine:
 
     def __init__(self) -> None:
         self._weights: list[Tensor] = []
-        self._versions: list[int] = []
+        self._state: list[int] = []
         self._steps: dict[torch.dtype, Sequence[Step]] = {}
 
     def __call__(self, hidden: Hidden, layers: nn.ModuleList, layout: Layout) -> Hidden:
@@ -69,11 +69,11 @@ class StraightLine:
         """The steps, anew where a weight has changed or another stands in its place."""
         weights = _weights(layers)
         same = len(weights) == len(self._weights) and all(map(is_, weights, self._weights))
-        if not same or [weight._version for weight in weights] != self._versions:
+        if not same or _state(weights) != self._state:
             # Weights that were made in inference mode do not tell when they change.
             tell = not any(weight.is_inference() for weight in weights)
             self._weights, self._steps = weights if tell else [], {}
-            self._versions = [weight._version for weight in self._weights]
+            self._state = _state(self._weights)
         if dtype not in self._steps:
             self._steps[dtype] = [_step(layer, dtype) for layer in layers]
         return self._steps[dtype]
@@ -104,3 +104,8 @@ def _weights(layers: nn.ModuleList) -> list[Tensor]:
     for module in modules:
         modules += module._modules.values()
     return [weight for module in modules if module._parameters for weight in module._parameters.values()]
+
+
+def _state(weights: list[Tensor]) -> list[int]:
+    """What changes when a weight does: by an operation on it, or because other numbers were put in its place."""
+    return [*map(Tensor.data_ptr, weights), *[weight._version for weight in weights]]
