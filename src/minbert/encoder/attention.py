@@ -21,6 +21,7 @@ from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.hardware import OWN_WAYS, has_tiles
 from minbert.encoder.layout import Group, Layout, between
 from minbert.encoder.linear import Linear
+from minbert.encoder.places import by_head, places_of, to_rows
 from minbert.encoder.softmax import softmax, softmax_back
 from minbert.encoder.split import Split, current
 from minbert.encoder.varlen import attend_at_once, goes_at_once
@@ -57,11 +58,11 @@ class _Attend(torch.autograd.Function):
         out = _rows(qkv, qkv.shape[2:], layout)
         saved: list[Tensor | None] = []
         for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
-            parts = _by_head(qkv, group)
+            parts = by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
             mixed = torch.bmm(weights, v) if mask is None else _scaled(weights * mask, v, factor)
-            _to_rows(mixed[None], out[:, None], group)
+            to_rows(mixed, group, out[:, None])
             saved += [parts, weights, mask]
         ctx.save_for_backward(*saved)
         return out
@@ -75,7 +76,7 @@ class _Attend(torch.autograd.Function):
         for number, group in enumerate(ctx.layout.groups):
             parts, weights, mask = (next(saved) for _ in range(3))
             q, k, v = parts
-            back = _by_head(grad[:, None], group, padding=0.0)[0]
+            back = by_head(grad[:, None], group, padding=0.0)[0]
             if mask is None:
                 used, to_weights = weights, torch.bmm(back, v.mT)
             else:
@@ -87,7 +88,7 @@ class _Attend(torch.autograd.Function):
             _scaled(to_scores, k, ctx.scale, to_parts[0])
             _scaled(to_scores.mT, q, ctx.scale, to_parts[1])
             _scaled(used.mT, back, ctx.factor, to_parts[2])
-            _to_rows(to_parts, to_qkv, group)
+            to_rows(to_parts, group, to_qkv)
         return to_qkv, None, None, None, *to_relative
 
 
@@ -121,38 +122,6 @@ def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor 
     return softmax(scores)
 
 
-def _in_places(x: Tensor, group: Group, padding: float | None = None) -> Tensor:
-    """A group's rows, (rows, parts, heads, width), as (parts, sequences, heads, places, width).
-
-    Args:
-        x: a row per token of the pack.
-        group: which.
-        padding: what stands in padded places; None: a copy of another token of the sequence.
-    """
-    mine = x[group.tokens]
-    if group.spread is not None and group.back is not None:
-        if padding is None:
-            mine = mine.index_select(0, group.spread)
-        else:
-            mine = mine.new_full((len(group.spread), *x.shape[1:]), padding).index_copy_(0, group.back, mine)
-    by_part: Tensor = mine.unflatten(0, (group.count, -1)).permute(2, 0, 3, 1, 4)
-    return by_part
-
-
-def _by_head(x: Tensor, group: Group, padding: float | None = None) -> Tensor:
-    """The same as (parts, sequences * heads, places, width), laid out in this order."""
-    return _in_places(x, group, padding).flatten(1, 2).contiguous()
-
-
-def _to_rows(by_head: Tensor, x: Tensor, group: Group) -> None:
-    """The way back: writes (parts, sequences * heads, places, width) into a group's rows of `x`."""
-    rows = by_head.unflatten(1, (group.count, -1)).permute(1, 3, 0, 2, 4)
-    if group.back is None:
-        x[group.tokens].view(rows.shape).copy_(rows)
-    else:
-        torch.index_select(rows.flatten(0, 1), 0, group.back, out=x[group.tokens])
-
-
 def stands_alone(layout: Layout) -> bool:
     """Whether a pack is one sequence, with nothing added to its scores."""
     return layout.sequences == (1,) and not layout.relative
@@ -174,17 +143,24 @@ def _goes_fused(qkv: Projected, length: int) -> bool:
     return qkv.dtype == torch.float32 and length > LONG
 
 
+def _fused(qkv: Projected, group: Group) -> Mixed:
+    """The same for the rows of a group by torch's fused attention, which reads heads where they stand."""
+    padded = qkv if group.spread is None else qkv.index_select(0, group.spread)
+    q, k, v = padded.unflatten(0, (group.count, -1)).permute(2, 0, 3, 1, 4)
+    mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=group.bias).transpose(1, 2).flatten(0, 1)
+    return mixed if group.back is None else mixed.index_select(0, group.back)
+
+
 def _attend_one_way(qkv: Projected, layout: Layout) -> Mixed:
     """The same without a way back: of each group whichever is faster."""
     out = _rows(qkv, qkv.shape[2:], layout)
     for group in layout.groups:
         if _goes_fused(qkv, group.length):
-            q, k, v = _in_places(qkv, group)
-            mixed = F.scaled_dot_product_attention(q, k, v, attn_mask=group.bias).flatten(0, 1)
+            out[group.tokens] = _fused(qkv[group.tokens], group)
         else:
-            q, k, v = _by_head(qkv, group)
+            q, k, v = by_head(qkv, group)
             mixed = torch.bmm(_weights(q, k, group, qkv.shape[-1] ** -0.5), v)
-        _to_rows(mixed[None], out[:, None], group)
+            to_rows(mixed, group, out[:, None])
     return out
 
 
@@ -192,7 +168,7 @@ def _attend_plainly(qkv: Projected, layout: Layout, masks: Sequence[Tensor | Non
     """The same by operations that every device has, with the way back that torch makes."""
     found = []
     for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
-        q, k, v = _by_head(qkv, group)
+        q, k, v = by_head(qkv, group)
         scores = q @ k.mT * qkv.shape[-1] ** -0.5
         scores = scores.float().unflatten(0, (group.count, -1))
         if layout.relative:
@@ -201,8 +177,9 @@ def _attend_plainly(qkv: Projected, layout: Layout, masks: Sequence[Tensor | Non
             scores = scores + group.bias
         weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
         mixed = (weights if mask is None else weights * mask * factor) @ v
-        rows = mixed.unflatten(0, (group.count, -1)).transpose(1, 2).flatten(0, 1)
-        found.append(rows if group.back is None else rows.index_select(0, group.back))
+        heads, width = qkv.shape[2:]
+        back = places_of(group, 1, heads, qkv.device).back
+        found.append(mixed.view(-1, width).index_select(0, back).view(-1, heads, width))
     padding = len(qkv) - sum(layout.tokens)
     return torch.cat([*found, qkv.new_zeros(padding, *qkv.shape[2:])])
 

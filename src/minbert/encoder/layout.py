@@ -6,8 +6,9 @@ is small, and it exists only inside attention.
 
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import accumulate
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -49,8 +50,10 @@ class Group:
         spread: for each place the token, counted from the group's first, that stands there, (count * length,); a padded
             place repeats a token of its own sequence. None where no place is padding.
         back: for each token its place, or None.
+        padding: the places where no token stands, or None.
         bias: of each query for each place: 0 where a token stands and -inf elsewhere, (count, 1, length, length), or
             None.
+        places: for rows of so many parts and heads where each of them stands (places.py); filled as it is asked for.
     """
 
     part: int
@@ -60,7 +63,9 @@ class Group:
     tokens: slice
     spread: Tensor | None
     back: Tensor | None
+    padding: Tensor | None
     bias: Tensor | None
+    places: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -147,7 +152,7 @@ def _group(part: int, first: int, token: int, lengths: Sequence[int], device: to
     count, longest, total = len(lengths), lengths[-1], sum(lengths)
     sequences, tokens = slice(first, first + count), slice(token, token + total)
     if total == count * longest:
-        return Group(part, count, longest, sequences, tokens, None, None, None)
+        return Group(part, count, longest, sequences, tokens, None, None, None, None)
     sizes = torch.tensor(lengths)
     steps = torch.arange(longest)
     real = steps < sizes[:, None]
@@ -158,5 +163,5 @@ def _group(part: int, first: int, token: int, lengths: Sequence[int], device: to
     if bias.device.type == "cpu":
         # In rows as short as a sentence's, adding takes five times as long where each query reads the same numbers.
         bias = bias.contiguous()
-    back = real.flatten().nonzero()[:, 0]
-    return Group(part, count, longest, sequences, tokens, spread.to(device), back.to(device), bias)
+    back, padding = (where.flatten().nonzero()[:, 0].to(device) for where in (real, ~real))
+    return Group(part, count, longest, sequences, tokens, spread.to(device), back, padding, bias)
