@@ -3,6 +3,7 @@
 import csv
 import os
 import sys
+from collections.abc import Callable, Iterator
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -11,13 +12,31 @@ from typing import Any
 import numpy as np
 import torch
 
-from minbert.encoder import load_folder, resolve
+from minbert.encoder import ByTask, load_folder, resolve
 from minbert.encoder.folder import Loaded
 from minbert.heads import Difference, Head, Linear
 from minbert.model import MultiTaskModel
 from minbert.tasks import Classes, Rating, Task, YesNo
+from minbert.training.forward import Forward, Found, Work
 
 Row = tuple[str, ...]
+
+
+class Passes(Forward):
+    """Outputs and targets from a function.
+
+    Args:
+        outputs: of slots with their seeds.
+        splits: whether it can keep the tasks' gradients apart.
+    """
+
+    splits = False
+
+    def __init__(self, outputs: Callable[[Work, ByTask | None], Iterator[list[Found]]], splits: bool = False) -> None:
+        self.outputs, self.splits = outputs, splits
+
+    def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
+        return self.outputs(work, by_task)
 
 
 @cache

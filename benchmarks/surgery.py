@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from torch.profiler import ProfilerActivity, profile
 
-from benchmarks.material import model, rows_of, task
+from benchmarks.material import Passes, model, rows_of, task
 from benchmarks.race import Row, race, ratio
 from minbert.encoder import ByTask
 from minbert.gradients import AnyMerge, AnyWeighting, Equal, Merge, Sum, Weighting
@@ -43,11 +43,11 @@ def stepper(
         ]
 
     stage = Stage(schedule="constant", merge=merge, weighting=weighting or Equal(), batches_per_step=3)
-    shared, heads = list(made.encoder.parameters()), list(made.heads.parameters())
-    optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
+    shared, heads = list(made.encoder.parameters()), {kind: list(made.head(kind).parameters()) for kind in KINDS}
+    optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, list(made.heads.parameters()))])
     losses = {kind: (tasks[kind].loss,) for kind in KINDS}
     record = ConflictRecord("train", every, 1, layer_groups(made.encoder, shared), Silent())
-    step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, forward, record, splits=made.splits)
+    step = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, Passes(forward, made.splits), record)
     # The last step of an epoch, so that weightings which learn between epochs do so in it.
     return lambda: step(0, stage.epochs, slots)
 

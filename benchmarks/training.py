@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import minbert.training.forward as passes
-from benchmarks.material import folder, model, need, rows_of, task
+from benchmarks.material import Passes, folder, model, need, rows_of, task
 from benchmarks.race import Row, against, console, matrix_peak, race
 from minbert.encoder.hardware import keep_memory
 from minbert.recipe import Stage
@@ -62,12 +62,12 @@ class Ours:
         self.model = model({"t": self.spec}, work.pooling, precision).train()
         self.texts = texts_of(list(zip(*work.rows, strict=True)), self.model.tokenizer)
         self.labels, self.tokens = work.labels, 0
-        shared, heads = list(self.model.encoder.parameters()), list(self.model.heads.parameters())
+        shared, heads = list(self.model.encoder.parameters()), {"t": list(self.model.heads.parameters())}
         stage = Stage(schedule="constant")
         by_task = {"t": losses or (self.spec.loss,)}
         self.losses = by_task["t"]
-        optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads)])
-        self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, self.forward)
+        optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads["t"])])
+        self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, Passes(self.forward))
         self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, BATCH)]
 
     def forward(self, work: passes.Work, by_task: Any = None) -> Any:

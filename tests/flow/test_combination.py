@@ -44,6 +44,14 @@ def setup(tiny_bert: Path) -> Setup:
     return set_up(check_recipe(table, Path(str(resources.files("minbert") / "demo"))))
 
 
+class Separately(Live):
+    """A pass for each task."""
+
+    @property
+    def splits(self) -> bool:
+        return False
+
+
 def steps(setup: Setup, made: list[list[tuple[str, range]]], one_pass: bool = True, **given: Any) -> list[torch.Tensor]:
     """The weights after steps on given rows; where tasks are kept apart, in one pass of all or in one for each."""
     stage = Stage(**{"mixture": "round_robin", "batches_per_step": 3, "lr": 1e-3, **given})
@@ -54,9 +62,9 @@ def steps(setup: Setup, made: list[list[tuple[str, range]]], one_pass: bool = Tr
     shared, heads = trainable(mine, stage, list(losses))
     every_head = [parameter for parameters in heads.values() for parameter in parameters]
     optimizer = stage.optimizer.build([(stage.lr, [*shared, *every_head])])  # type: ignore[attr-defined]
-    live = Live(mine, losses, lambda work: None)
-    assert live.splits
-    stepper = Stepper(stage, "train", 0, losses, (shared, every_head), optimizer, live, splits=one_pass)
+    live = (Live if one_pass else Separately)(mine, losses, lambda work: None)
+    assert live.splits == one_pass
+    stepper = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, live)
     model.train()
     for number, slots in enumerate(made):
         stepper(number, 3 * len(made), [Slot(task, torch.tensor(rows).numpy()) for task, rows in slots])
@@ -72,14 +80,14 @@ WHOLE = [[(task, range(8 * n, 8 * n + 8)) for task in TASKS] for n in range(3)]
 """Three steps of one batch of 8 of each task."""
 
 
-@pytest.mark.parametrize("merge", MERGES)
+@pytest.mark.parametrize(("merge", "weighting"), [*PAIRS, *(("sum", weighting) for weighting in WEIGHTINGS)])
 @pytest.mark.parametrize("budget", [4096, 500])
 def test_one_pass_of_all_tasks_makes_the_step_of_a_pass_for_each(
-    setup: Setup, merge: str, budget: int, monkeypatch: pytest.MonkeyPatch
+    setup: Setup, merge: str, weighting: str, budget: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(forward_module, "BUDGET", budget)
     made = [[*step, ("questions", range(24, 30))] for step in WHOLE]
-    given = {"merge": merge, "batches_per_step": 4}
+    given = {"merge": merge, "weighting": weighting, "batches_per_step": 4}
     assert away(steps(setup, made, True, **given), steps(setup, made, False, **given)) < 2e-5
 
 

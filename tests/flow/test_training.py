@@ -321,7 +321,7 @@ def one_step(setup: Setup, keep_gradients: bool = False, name: str = "train") ->
     if keep_gradients:
         optimizer.zero_grad = lambda set_to_none=True: None
     forward = Live(setup, losses, lambda work: None)
-    stepper = Stepper(stage, name, setup.recipe.seed, losses, (shared, every_head), optimizer, forward)
+    stepper = Stepper(stage, name, setup.recipe.seed, losses, (shared, heads), optimizer, forward)
     setup.model.train()
     return dict(stepper(0, plan.steps, plan.epoch(0)[0]))
 
@@ -425,7 +425,7 @@ class TestRandomness:
         losses = {"sentiment": (CrossEntropy(),)}
         optimizer = stage.optimizer.build([(stage.lr, shared)])  # type: ignore[attr-defined]
         live = Live(setup, losses, lambda work: None)
-        stepper = Stepper(stage, "train", 0, losses, (shared, heads["sentiment"]), optimizer, live)
+        stepper = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, live)
         setup.model.train()
         found = [stepper(number, 9, [Slot("sentiment", rows)])[0][1] for number in (0, 1, 0)]
         assert found[0] == found[2] != found[1]

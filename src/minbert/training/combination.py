@@ -1,10 +1,11 @@
 """How the tasks of a step are combined: a weight on each task's loss, a merge of their gradients, and their memory."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 from minbert.gradients import Seen, TaskGradients
 from minbert.losses import Loss, SquaredError
@@ -41,7 +42,12 @@ class Combination:
         return dict(zip(tasks, weights.tolist(), strict=True))
 
     def combine(
-        self, tasks: Sequence[str], measured: Measured, rows: TaskGradients, heads: TaskGradients, rng: torch.Generator
+        self,
+        tasks: Sequence[str],
+        measured: Measured,
+        rows: TaskGradients,
+        own: Mapping[str, Sequence[Parameter]],
+        rng: torch.Generator,
     ) -> Tensor:
         """Weighs and merges gradients that were kept apart, into `.grad`.
 
@@ -49,7 +55,7 @@ class Combination:
             tasks: of the step, in the order of the rows.
             measured: its batches with their losses.
             rows: the tasks' gradients on the shared weights.
-            heads: those on the heads; no rows where every weight is 1.
+            own: each task's own weights, whose `.grad` is of that task alone.
             rng: of the merge.
 
         Returns:
@@ -61,8 +67,9 @@ class Combination:
         scaled = gram * torch.outer(weights, weights).float()
         merged, self.memories["merge"] = self.merge(scaled, self.memories["merge"], rng, places)
         rows.put(merged * weights)
-        if heads.rows:
-            heads.put(weights)
+        if not self.weighting.plain:
+            for task, weight in zip(tasks, weights.tolist(), strict=True):
+                torch._foreach_mul_([parameter.grad for parameter in own[task] if parameter.grad is not None], weight)
         return gram.diagonal().double().sqrt()
 
     def learn(

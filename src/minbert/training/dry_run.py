@@ -93,9 +93,8 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
         live = Live(setup, losses, count, stage.regularizers, [*shared, *every_head])
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
         teaching = teach(setup, name, rows_of(steps), {}, Listener(), lambda work: None, None)
-        parts = (shared, every_head)
-        given = (stage, name, setup.recipe.seed, losses, parts, optimizer, live)
-        stepper = Stepper(*given, teaching=teaching, splits=live.splits)
+        given = (stage, name, setup.recipe.seed, losses, (shared, heads), optimizer, live)
+        stepper = Stepper(*given, teaching=teaching)
         setup.model.train()
         stepper(0, plan.steps, steps[0])  # the first is slower: memory and kernels are set up
         work[0], begin = 0, time.perf_counter()

@@ -1,6 +1,7 @@
 """How a slot of the plan becomes outputs: through the whole model, or from encodings computed once."""
 
 import hashlib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from itertools import accumulate
 from typing import NamedTuple
@@ -51,7 +52,25 @@ BUDGET = 4096
 bounded however many batches make a step."""
 
 
-class Live:
+class Forward(ABC):
+    """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
+
+    @property
+    @abstractmethod
+    def splits(self) -> bool:
+        """Whether the gradients of several tasks on the encoder can be kept apart in one pass."""
+
+    @abstractmethod
+    def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
+        """The outputs and targets of the work, as far as it goes at once.
+
+        Args:
+            work: slots, with the seeds of their dropout.
+            by_task: collects the tasks' gradients on the encoder, in place of `.grad`; None: they are summed.
+        """
+
+
+class Live(Forward):
     """Every batch goes through the encoder.
 
     Args:
@@ -83,16 +102,11 @@ class Live:
 
     @property
     def splits(self) -> bool:
-        """Whether the gradients of several tasks on the encoder can be kept apart in one pass."""
+        """If the model can, and no batch is run once more."""
         return self.setup.model.splits and not any(self.regularizers.values())
 
     def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
-        """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens.
-
-        Args:
-            work: slots, with the seeds of their dropout.
-            by_task: collects the tasks' gradients on the encoder; None: they are summed.
-        """
+        """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
         batches = [(slot, seed, self.batch(slot)) for slot, seed in work]
         while batches:
             sizes = accumulate(len(batch.pack.ids) for *_, batch in batches)
@@ -155,7 +169,7 @@ TRAIN = 3
 """A training pass costs about three times a forward pass: progress counts it so."""
 
 
-class Frozen:
+class Frozen(Forward):
     """Encoder and adapters stand still, so each row is encoded once, and only the heads run.
 
     Exact, because it is done in evaluation mode (no dropout in the encoder); encodings are kept under the digest of
@@ -185,7 +199,10 @@ class Frozen:
                 kept[key] = encode(setup, task, used[task], forms, advance)
             self.vectors[task] = kept[key]
 
-    splits = False
+    @property
+    def splits(self) -> bool:
+        """No: the encoder has no gradients."""
+        return False
 
     def follow(self, slots: Sequence[Slot]) -> None:
         """Its batches are encoded already."""

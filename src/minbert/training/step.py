@@ -1,7 +1,7 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from types import MappingProxyType
@@ -21,7 +21,7 @@ from minbert.randomness import derive, generator
 from minbert.recipe import Stage
 from minbert.training.combination import Combination
 from minbert.training.conflicts import ConflictRecord
-from minbert.training.forward import Found, Work
+from minbert.training.forward import Forward, Found, Work
 from minbert.training.plan import Slot
 from minbert.training.regularized import after_step, regularized, starts
 from minbert.training.shards import Shards
@@ -30,10 +30,6 @@ from minbert.training.unfreezing import Unfreezing
 
 Part = tuple[Slot, Tensor]
 """A batch and its loss."""
-
-Forward = Callable[[Work, ByTask | None], Iterator[list[Found]]]
-"""From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings. The second
-collects the tasks' gradients on the encoder, in place of `.grad`."""
 
 
 class Stepper:
@@ -44,13 +40,12 @@ class Stepper:
         name: of the stage.
         seed: the run's seed.
         losses: by task.
-        parts: the shared parameters and the heads' parameters that are trained.
+        parts: the shared parameters that are trained, and those of each task's own.
         optimizer: over the same parameters.
         forward: outputs and targets of batches.
         conflicts: where the tasks' gradients are compared and written down now and then; None: never.
         teaching: what the tasks' teachers say; None: there are none.
         unfreezing: which layers move in which step; None: all in all.
-        splits: whether the forward pass can keep the gradients of several tasks apart.
     """
 
     def __init__(
@@ -59,25 +54,22 @@ class Stepper:
         name: str,
         seed: int,
         losses: dict[str, tuple[Loss, ...]],
-        parts: tuple[list[nn.Parameter], list[nn.Parameter]],
+        parts: tuple[list[nn.Parameter], dict[str, list[nn.Parameter]]],
         optimizer: AdamW,
         forward: Forward,
         conflicts: ConflictRecord | None = None,
         teaching: Teaching | None = None,
         unfreezing: Unfreezing | None = None,
-        splits: bool = False,
     ) -> None:
         self.stage, self.name, self.seed = stage, name, seed
         self.losses, self.optimizer, self.forward = losses, optimizer, forward
-        self.shared, self.heads = parts
+        self.shared, self.own = parts
         self.conflicts, self.teaching, self.unfreezing = conflicts, teaching or Teaching({}), unfreezing
-        self.trained = [*self.shared, *self.heads]
+        self.trained = [*self.shared, *chain(*self.own.values())]
         shared = stage.optimizer.memory == "shared" and distributed.size() > 1
         self.shards = Shards(optimizer, self.trained) if shared else None
         self.memories: dict[str, dict[str, Any]] = starts(stage.regularizers, self.trained)
         self.tasks = Combination(stage, losses, self.memories)
-        # Weightings ask for the tasks' gradients on the heads too.
-        self.splits = splits and stage.weighting.plain
         if stage.average:
             self.memories["average"] = stage.average.start(self.trained)
 
@@ -97,23 +89,22 @@ class Stepper:
         """
         if self.unfreezing:
             self.unfreezing(number, total)
-        rows, heads = TaskGradients(self.shared), TaskGradients(self.heads)
+        rows = TaskGradients(self.shared)
         tasks = list(dict.fromkeys(slot.task for slot in slots))
         by_task = [self._work(number, task, slots) for task in tasks]
         due = self.conflicts is not None and self.conflicts.due(number)
         apart = self.tasks.apart or (due and len(tasks) > 1)
         if apart:
-            parts = self._back_apart(number, total, dict(zip(tasks, by_task, strict=True)), rows, heads)
+            parts = self._back_apart(number, total, dict(zip(tasks, by_task, strict=True)), rows)
         else:
             parts = self._back(number, total, list(chain(*by_task)), factors=self.tasks.factors(tasks))
-        if not heads.rows:
-            add_gradients(self.heads if apart else self.trained)
+        add_gradients(list(chain(*self.own.values())) if apart else self.trained)
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
         measured = [part for _, part in parts]
         norms, losses = None, self._losses(number, parts, _read(measured)) if apart else []
         if apart:
-            norms = self.tasks.combine(tasks, losses, rows, heads, generator(self.seed, self.name, "merge", number))
+            norms = self.tasks.combine(tasks, losses, rows, self.own, generator(self.seed, self.name, "merge", number))
         values = self._gradients()
         # An accelerator is waited for here: once, where losses are not needed to merge.
         *numbers, norm = _read([*measured, nn.utils.get_total_norm(values)])
@@ -127,11 +118,9 @@ class Stepper:
             self.memories["average"] = self.stage.average(self.trained, self.memories["average"])
         return [(slot.task, loss) for slot, loss in losses]
 
-    def _back_apart(
-        self, number: int, total: int, by_task: dict[str, Work], rows: TaskGradients, heads: TaskGradients
-    ) -> list[Part]:
+    def _back_apart(self, number: int, total: int, by_task: dict[str, Work], rows: TaskGradients) -> list[Part]:
         """The batches forward and backward, the tasks' gradients kept apart: in one pass, where that can be."""
-        if self.splits:
+        if self.forward.splits:
             collected = ByTask()
             parts = self._back(number, total, list(chain(*by_task.values())), collected)
             rows.sort_out(list(by_task), collected.take)
@@ -140,8 +129,6 @@ class Stepper:
         for work in by_task.values():
             parts += self._back(number, total, work)
             rows.take()
-            if not self.stage.weighting.plain:
-                heads.take()
         return parts
 
     def _back(

@@ -145,8 +145,8 @@ class Trainer:
         groups = layer_groups(model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         thaw = Unfreezing(model.encoder, shared, stage.unfreeze)
-        given = (stage, name, self.setup.recipe.seed, losses, (shared, every_head), optimizer, self.forward)
-        stepper = Stepper(*given, record, teaching, thaw, self.forward.splits)
+        given = (stage, name, self.setup.recipe.seed, losses, (shared, heads), optimizer, self.forward)
+        stepper = Stepper(*given, record, teaching, thaw)
         stepper.memories["mixture"] = plan.start()
         return stepper
 
