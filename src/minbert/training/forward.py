@@ -52,6 +52,15 @@ BUDGET = 4096
 bounded however many batches make a step."""
 
 
+def at_once(sizes: Sequence[int]) -> Iterator[slice]:
+    """Which of batches of so many tokens go through the encoder in one pass: as many as the budget holds, or one."""
+    first = 0
+    while first < len(sizes):
+        last = first + max(1, sum(size <= BUDGET for size in accumulate(sizes[first:])))
+        yield slice(first, last)
+        first = last
+
+
 class Forward(ABC):
     """From slots to their outputs and targets, one graph at a time: through the model, or from cached encodings."""
 
@@ -108,11 +117,8 @@ class Live(Forward):
     def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
         """The outputs and targets of the work; in one pass, as far as it is within the budget of tokens."""
         batches = [(slot, seed, self.batch(slot)) for slot, seed in work]
-        while batches:
-            sizes = accumulate(len(batch.pack.ids) for *_, batch in batches)
-            fitting = max(1, sum(size <= BUDGET for size in sizes))
-            yield self._found(batches[:fitting], by_task)
-            batches = batches[fitting:]
+        for chosen in at_once([len(batch.pack.ids) for *_, batch in batches]):
+            yield self._found(batches[chosen], by_task)
 
     def _batch(self, slot: Slot) -> Batch:
         """This process's share of the rows of a slot, packed."""
