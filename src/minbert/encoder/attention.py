@@ -43,7 +43,7 @@ Mixed = Float[Tensor, "tokens heads head_width"]
 
 
 class _Attend(torch.autograd.Function):
-    """All groups of a pack; keeps queries, keys and values by head, the weights and their mask."""
+    """All groups of a pack; keeps queries, keys and values by head, the weights, and those that were not dropped."""
 
     @staticmethod
     def forward(
@@ -56,14 +56,14 @@ class _Attend(torch.autograd.Function):
     ) -> Mixed:
         ctx.layout, ctx.scale, ctx.factor = layout, qkv.shape[-1] ** -0.5, factor
         out = _rows(qkv, qkv.shape[2:], layout)
-        saved: list[Tensor | None] = []
+        ctx.dropping, saved = any(mask is not None for mask in masks), []
         for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
             parts = by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
-            mixed = torch.bmm(weights, v) if mask is None else _scaled(weights * mask, v, factor)
-            to_rows(mixed, group, out[:, None])
-            saved += [parts, weights, mask]
+            used = weights if mask is None else weights * mask
+            to_rows(_scaled(used, v, factor), group, out[:, None])
+            saved += [parts, weights, used]
         ctx.save_for_backward(*saved)
         return out
 
@@ -74,13 +74,13 @@ class _Attend(torch.autograd.Function):
         saved = iter(ctx.saved_tensors)
         to_relative: list[Tensor | None] = [None] * len(ctx.layout.relative)
         for number, group in enumerate(ctx.layout.groups):
-            parts, weights, mask = (next(saved) for _ in range(3))
+            parts, weights, used = (next(saved) for _ in range(3))
             q, k, v = parts
             back = by_head(grad[:, None], group, padding=0.0)[0]
-            if mask is None:
-                used, to_weights = weights, torch.bmm(back, v.mT)
-            else:
-                used, to_weights = weights * mask, _scaled(back, v.mT, ctx.factor).mul_(mask)
+            to_weights = _scaled(back, v.mT, ctx.factor)
+            if ctx.dropping:
+                # Zeros where a weight was dropped. (Where a weight is zero itself, so is what comes back from it.)
+                torch.ops.aten.threshold_backward(to_weights, used, 0.0, grad_input=to_weights)
             to_scores = softmax_back(to_weights, weights)
             if any(ctx.needs_input_grad[4:]):
                 to_relative[number] = _to_relative(to_scores, group)
