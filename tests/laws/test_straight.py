@@ -1,4 +1,4 @@
-"""A few tokens without gradients go another way through the layers, to the same end."""
+"""Without gradients tokens go another way through the layers, to the same end."""
 
 from typing import Any
 
@@ -8,11 +8,13 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minbert.encoder.attention as attention
 import minbert.encoder.straight as straight
 from minbert.encoder import Bert, BertConfig, Encoder, Mpnet, MpnetConfig
 from minbert.encoder.adapters import Lora
 from minbert.encoder.attention import FEW
 from minbert.encoder.bert import fresh
+from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.linear import lays_out
 from minbert.text.packed import Packed, pack
 from minbert.text.tokenizer import Tokens
@@ -21,7 +23,8 @@ SIZES: dict[str, Any] = {
     "vocab_size": 50, "hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 24,
     "max_position_embeddings": 80,
 }  # fmt: skip
-LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=3)
+LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=12)
+"""Of up to 12 sequences: more than `FEW` tokens, and fewer."""
 law = settings(max_examples=25, deadline=None, derandomize=True)
 pytestmark = pytest.mark.skipif(not lays_out(torch.zeros(1)), reason="torch has no matrix library here")
 
@@ -56,10 +59,9 @@ def both_ways(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The straight way, and the usual one."""
     found = []
-    for few in (FEW, 0):
+    for way in (straight.goes_straight, lambda hidden: False):
         with pytest.MonkeyPatch.context() as patch, torch.no_grad():
-            patch.setattr(straight, "FEW", few)
-            assert straight.goes_straight(encoder.embeddings(packed, precision)) == bool(few)
+            patch.setattr("minbert.encoder.encoder.goes_straight", way)
             found.append(encoder(packed, precision, firsts).float())
     return found[0], found[1]
 
@@ -71,18 +73,29 @@ def test_the_straight_way_leads_where_the_usual_one_does(lengths: list[int], kin
     torch.testing.assert_close(mine, usual, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("lengths", [[1], [9], [9, 9], [3, 20]])
+@pytest.mark.parametrize("lengths", [[1], [9], [9, 9], [3, 20], [5, 7, 30, 30, 80]])
 def test_in_bfloat16_they_differ_by_its_rounding(lengths: list[int]) -> None:
     mine, usual = both_ways(encoder_of(), pack_of(lengths), torch.bfloat16, False)
     torch.testing.assert_close(mine, usual, rtol=0.05, atol=0.05)
 
 
-def test_it_is_not_for_many_tokens_nor_where_gradients_are_kept() -> None:
-    many, few = torch.zeros(FEW + 1, 16), torch.zeros(FEW, 16)
-    assert not straight.goes_straight(few)
+def test_it_is_not_for_gradients_nor_for_types_that_the_matrix_library_has_not() -> None:
+    hidden = torch.zeros(FEW, 16)
+    assert not straight.goes_straight(hidden)
     with torch.no_grad():
-        assert straight.goes_straight(few) and not straight.goes_straight(many)
-        assert not straight.goes_straight(few.double())
+        assert straight.goes_straight(hidden) and straight.goes_straight(hidden.bfloat16())
+        assert not straight.goes_straight(hidden.double())
+
+
+def test_of_many_sequences_the_last_layer_computes_first_tokens_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+    monkeypatch.setattr(attention, "attend_firsts", lambda *given: seen.append(1) or attend_firsts(*given))
+    encoder = encoder_of()
+    with torch.no_grad():
+        for lengths, wanted in (([FEW], 0), ([FEW, 1], 1)):
+            seen.clear()
+            assert len(encoder(pack_of(lengths), torch.float32, firsts=True)) == len(lengths)
+            assert len(seen) == wanted
 
 
 @torch.no_grad()

@@ -103,17 +103,17 @@ class Encoder(nn.Module, ABC):
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
             beside = Beside(adapters, layout)
             hidden = self._embedded(packed, precision, noise)
-            if not (self.training or beside.runs) and goes_straight(hidden):
-                whole = self._line(hidden, self.layers, layout)
-                return whole.index_select(0, packed.offsets[:-1]) if firsts else whole
             tokens = len(hidden)
             if rounded(tokens) > tokens:
                 hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
-            *below, last = self.layers
-            for number, layer in enumerate(below):
-                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
-            chosen, added = packed.offsets[:-1] if firsts else None, beside(len(below), hidden, firsts)
-            top: Hidden | Vectors = last(hidden, layout, chosen, noise, added)
+            chosen = packed.offsets[:-1] if firsts else None
+            if goes_straight(hidden) and not (self.training or beside.runs):
+                top = self._line(hidden, self.layers, layout, chosen)
+            else:
+                *below, last = self.layers
+                for number, layer in enumerate(below):
+                    hidden = layer(hidden, layout, None, noise, beside(number, hidden))
+                top = last(hidden, layout, chosen, noise, beside(len(below), hidden, firsts))
             return top if firsts else top[:tokens]
 
     def _embedded(self, packed: Packed, precision: torch.dtype | None, noise: Noise | None) -> Hidden:

@@ -1,8 +1,9 @@
-"""A few tokens without gradients: all layers as one straight line of fused calls.
+"""Without gradients: layers as one straight line of fused calls.
 
-Of the time that one short text takes, less than half are products; most of the others are calls, and what Python does
-between them. In this line a layer is four products, which add bias and residual and apply the activation themselves,
-one call for attention, two norms; and their tensors stand in one list, made when weights have changed.
+In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
+two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
+weights have changed, because of the time that one short text takes, less than half are products; most of the others are
+calls, and what Python does between them.
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
@@ -18,7 +19,7 @@ from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout
 from minbert.encoder.linear import fused_product, fused_sum, lays_out
 from minbert.encoder.norm import AddNorm
-from minbert.shapes import Hidden
+from minbert.shapes import Hidden, Vectors
 
 ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
 """What the matrix library calls the activations of `config.json`."""
@@ -38,28 +39,35 @@ class Step(NamedTuple):
 
 
 def goes_straight(hidden: Hidden) -> bool:
-    """Whether these tokens are few enough, need no way back, and lie where the matrix library works."""
-    return len(hidden) <= FEW and not torch.is_grad_enabled() and lays_out(hidden)
+    """Whether these tokens need no way back, and lie where the matrix library works."""
+    return not torch.is_grad_enabled() and lays_out(hidden)
 
 
 class StraightLine:
-    """The layers of an encoder for a few tokens, without dropout and without the tasks' adapters."""
+    """The layers of an encoder without dropout and without the tasks' adapters."""
 
     def __init__(self) -> None:
         self._weights: list[Tensor] = []
         self._state: list[int] = []
         self._steps: dict[torch.dtype, Sequence[Step]] = {}
 
-    def __call__(self, hidden: Hidden, layers: nn.ModuleList, layout: Layout) -> Hidden:
-        """What the layers make of the tokens of a pack, one after the other."""
-        rows, alone = len(hidden), stands_alone(layout)
-        for projection, output, attention_norm, up, down, norm, heads, (name, form) in self._made(layers, hidden.dtype):
+    def __call__(
+        self, hidden: Hidden, layers: nn.ModuleList, layout: Layout, firsts: Tensor | None = None
+    ) -> Hidden | Vectors:
+        """What the layers make of the tokens of a pack, or of these only: where each sequence's first one stands."""
+        rows, alone, steps = len(hidden), stands_alone(layout), self._made(layers, hidden.dtype)
+        # For a few tokens, the last layer's calls count for more than what it does.
+        skips = firsts is not None and rows > FEW
+        for projection, output, attention_norm, up, down, norm, heads, (name, form) in steps[:-1] if skips else steps:
             projected = fused_product(hidden, *projection, "none", [], "").view(rows, 3, heads, -1)
             mixed = (attend_alone(projected) if alone else attend(projected, layout)).reshape(rows, -1)
             attended = torch.layer_norm(fused_sum(mixed, hidden, *output, "add"), *attention_norm)
             inner = fused_product(attended, *up, name, [], form)
             hidden = torch.layer_norm(fused_sum(inner, attended, *down, "add"), *norm)
-        return hidden
+        if firsts is None:
+            return hidden
+        top: Vectors = layers[-1](hidden, layout, firsts) if skips else hidden.index_select(0, firsts)
+        return top
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the encoder takes over: nothing, it makes its own."""
