@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from minbert.encoder import ByTask, load_folder, resolve
+from minbert.encoder import ByTask, choose_precision, load_folder, resolve
 from minbert.encoder.folder import Loaded
 from minbert.heads import Difference, Head, Linear
 from minbert.model import MultiTaskModel
@@ -79,11 +79,11 @@ def loaded(dropout: float | None = None, max_tokens: int = 256) -> Loaded:
     return load_folder(resolve("minilm"), max_tokens, dropout)
 
 
-def model(tasks: dict[str, Task], pooling: Any = "mean", precision: torch.dtype = torch.bfloat16) -> MultiTaskModel:
-    """A model with a head per task on the MiniLM weights."""
+def model(tasks: dict[str, Task], pooling: Any = "mean", precision: torch.dtype | None = None) -> MultiTaskModel:
+    """A model with a head per task on the MiniLM weights; in the precision that training would choose, or another."""
     parts = loaded()
     made = MultiTaskModel(parts.encoder, parts.tokenizer, tasks, pooling)
-    made.encoder.precision = precision
+    made.encoder.precision = precision or choose_precision("auto", torch.device("cpu"))
     return made
 
 

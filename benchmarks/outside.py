@@ -3,8 +3,6 @@
 import time
 from typing import Any
 
-import torch
-
 from benchmarks.race import Row
 from benchmarks.training import Ours, works
 
@@ -43,7 +41,7 @@ def run(rounds: int = 5) -> list[Row]:
     """For each work the share of the whole step, the optimizer's part counted as inside."""
     rows = []
     for work in works():
-        mine = Ours(work, torch.bfloat16)
+        mine = Ours(work)
         mine()
         clock, total = Clock(mine), 0.0
         for _ in range(rounds):

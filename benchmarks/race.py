@@ -113,6 +113,13 @@ def against(work: str, laps: list[Lap], unit: str, amount: float, musts: dict[st
     ]
 
 
+def of_peak(work: str, rate: float, precision: torch.dtype, must: float) -> Row:
+    """Operations a second as a share of the matrix peak in the precision that was chosen."""
+    peak = max(matrix_peak(precision) for _ in range(3))
+    name = str(precision).removeprefix("torch.")
+    return Row(work, f"{rate / peak:.0%} of {peak / 1e9:.0f} GFLOP/s {name}", "the matrix peak", rate / peak, must)
+
+
 def show(title: str, rows: list[Row]) -> None:
     """Prints rows as they come."""
     table = Table("work", "minbert", "peer", "ratio", "asked", "holds", "remark", title=title)

@@ -54,7 +54,7 @@ def run(rounds: int = 3) -> list[Row]:
     need("sentence_transformers", "datasets", "accelerate")
     pairs = rows_of("quora", BATCH * STEPS)
     work = Work("quora", True, pairs, torch.ones(len(pairs), dtype=torch.long))
-    mine = Ours(work, torch.bfloat16, (MultipleNegativesRanking(),))
+    mine = Ours(work, losses=(MultipleNegativesRanking(),))
     peer = Sentences(pairs)
     mine()
     ours, theirs = Lap("minbert"), Lap("sentence-transformers' trainer")

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 import minbert.training.forward as passes
 from benchmarks.material import Passes, folder, model, need, rows_of, task
-from benchmarks.race import Row, against, console, matrix_peak, race
+from benchmarks.race import Row, against, console, of_peak, race
 from minbert.encoder.hardware import keep_memory
 from minbert.recipe import Stage
 from minbert.tasks import Task
@@ -57,7 +57,7 @@ def works() -> list[Work]:
 class Ours:
     """minbert's own step, with packing, clipping and AdamW, over the batches of a work."""
 
-    def __init__(self, work: Work, precision: torch.dtype, losses: tuple[Any, ...] | None = None) -> None:
+    def __init__(self, work: Work, precision: torch.dtype | None = None, losses: tuple[Any, ...] | None = None) -> None:
         self.spec: Task = task(work.kind, work.apart)
         self.model = model({"t": self.spec}, work.pooling, precision).train()
         self.texts = texts_of(list(zip(*work.rows, strict=True)), self.model.tokenizer)
@@ -177,7 +177,7 @@ def run(rounds: int = 3) -> list[Row]:
     keep_memory()
     rows = []
     for work in works():
-        mine = Ours(work, torch.bfloat16)
+        mine = Ours(work)
         peers: dict[str, Callable[[], None]] = {
             "transformers": Theirs(work, best=False),
             "transformers, bf16, sorted": Theirs(work, best=True),
@@ -186,13 +186,9 @@ def run(rounds: int = 3) -> list[Row]:
         count = len(work.rows)
         found = against(f"train {work.name}, batch {BATCH}", laps[:3], "rows", count, MUSTS)
         found += against(f"train {work.name}, float32", [laps[3], laps[1]], "rows", count)
-        peak = max(matrix_peak(torch.bfloat16) for _ in range(3))
         sequences = count * (2 if work.apart else 1)
         done = products(mine.model.encoder, mine.tokens, work.pooling, sequences)
-        share = done / laps[0].median / peak
-        found.append(
-            Row(f"train {work.name}", f"{share:.0%} of {peak / 1e9:.0f} GFLOP/s bf16", "the matrix peak", share, 0.5)
-        )
+        found.append(of_peak(f"train {work.name}", done / laps[0].median, mine.model.encoder.precision, 0.5))
         console.print(f"{work.name}: " + ", ".join(f"{row.ratio:.2f}" for row in found))
         rows += found
     return rows
