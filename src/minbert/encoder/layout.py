@@ -19,7 +19,7 @@ WORTH = 24576
 MOVE = 32
 """The same for moving a token to its place and back: as much as so many scores."""
 
-AREA = 32768
+AREA = 65536
 """The most scores of one head in a group on a processor: those of all heads then fit its cache. A sequence with more
 of them stands alone."""
 
