@@ -19,9 +19,10 @@ from minbert import train
 from minbert.gradients import AnyMerge, AnyWeighting
 from minbert.recipe import Stage, check_recipe
 from minbert.recipe.misfits import stage_faults
-from minbert.runs import read_lines
+from minbert.runs import Silent, read_lines
 from minbert.training import Interrupted, Listener
 from minbert.training import forward as forward_module
+from minbert.training.conflicts import ConflictRecord, layer_groups
 from minbert.training.forward import Live
 from minbert.training.plan import Slot
 from minbert.training.setup import Setup, set_up
@@ -52,8 +53,13 @@ class Separately(Live):
         return False
 
 
-def steps(setup: Setup, made: list[list[tuple[str, range]]], one_pass: bool = True, **given: Any) -> list[torch.Tensor]:
-    """The weights after steps on given rows; where tasks are kept apart, in one pass of all or in one for each."""
+def steps(
+    setup: Setup, made: list[list[tuple[str, range]]], one_pass: bool = True, compared: bool = False, **given: Any
+) -> list[torch.Tensor]:
+    """The weights after steps on given rows; where tasks are kept apart, in one pass of all or in one for each.
+
+    Where their gradients are compared, they are kept apart though they are only summed.
+    """
     stage = Stage(**{"mixture": "round_robin", "batches_per_step": 3, "lr": 1e-3, **given})
     assert not stage_faults(stage, setup.recipe.tasks)
     model = copy.deepcopy(setup.model)
@@ -64,7 +70,9 @@ def steps(setup: Setup, made: list[list[tuple[str, range]]], one_pass: bool = Tr
     optimizer = stage.optimizer.build([(stage.lr, [*shared, *every_head])])  # type: ignore[attr-defined]
     live = (Live if one_pass else Separately)(mine, losses, lambda work: None)
     assert live.splits == one_pass
-    stepper = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, live)
+    groups = layer_groups(model.encoder, shared)
+    record = ConflictRecord("train", int(compared), len(made), groups, Silent())
+    stepper = Stepper(stage, "train", 0, losses, (shared, heads), optimizer, live, record)
     model.train()
     for number, slots in enumerate(made):
         stepper(number, 3 * len(made), [Slot(task, torch.tensor(rows).numpy()) for task, rows in slots])
@@ -89,6 +97,19 @@ def test_one_pass_of_all_tasks_makes_the_step_of_a_pass_for_each(
     made = [[*step, ("questions", range(24, 30))] for step in WHOLE]
     given = {"merge": merge, "weighting": weighting, "batches_per_step": 4}
     assert away(steps(setup, made, True, **given), steps(setup, made, False, **given)) < 2e-5
+
+
+@pytest.mark.parametrize("weighting", ["equal", "uncertainty", "dwa"])
+def test_a_weight_is_on_a_tasks_whole_loss_its_heads_part_too(setup: Setup, weighting: str) -> None:
+    together = steps(setup, WHOLE, weighting=weighting)
+    assert away(together, steps(setup, WHOLE, compared=True, weighting=weighting)) < 2e-5
+
+
+@pytest.mark.parametrize("weighting", WEIGHTINGS)
+def test_weightings_work_where_heads_stand_still(setup: Setup, weighting: str) -> None:
+    before = steps(setup, [], update=["encoder"])
+    after = steps(setup, WHOLE, update=["encoder"], weighting=weighting)
+    assert len(after) == len(before) == len(list(setup.model.encoder.parameters())) and away(after, before) > 1e-4
 
 
 @pytest.fixture(scope="module")

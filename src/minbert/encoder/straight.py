@@ -2,8 +2,8 @@
 
 In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
 two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
-weights have changed, because of the time that one short text takes, less than half are products; most of the others are
-calls, and what Python does between them.
+weights have changed: of the time that one short text takes, less than half are products; most of the others are calls,
+and what Python does between them.
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 

@@ -67,9 +67,10 @@ class Combination:
         scaled = gram * torch.outer(weights, weights).float()
         merged, self.memories["merge"] = self.merge(scaled, self.memories["merge"], rng, places)
         rows.put(merged * weights)
-        if not self.weighting.plain:
-            for task, weight in zip(tasks, weights.tolist(), strict=True):
-                torch._foreach_mul_([parameter.grad for parameter in own[task] if parameter.grad is not None], weight)
+        for task, weight in zip(tasks, weights.tolist(), strict=True):
+            for parameter in own[task] if weight != 1 else ():
+                if parameter.grad is not None:
+                    parameter.grad.mul_(weight)
         return gram.diagonal().double().sqrt()
 
     def learn(

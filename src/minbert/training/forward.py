@@ -111,7 +111,7 @@ class Live(Forward):
 
     @property
     def splits(self) -> bool:
-        """If the model can, and no batch is run once more."""
+        """Whether the model can, and no batch is run once more."""
         return self.setup.model.splits and not any(self.regularizers.values())
 
     def __call__(self, work: Work, by_task: ByTask | None = None) -> Iterator[list[Found]]:
