@@ -71,5 +71,5 @@ def draw(rates: dict[str, dict[str, list[float]]]) -> None:
         place.spines[["top", "right"]].set_visible(False)
         place.grid(axis="y", alpha=0.25)
     places[0].set_ylabel("thousand tokens a second")
-    places[0].legend(frameon=False, loc="lower center")
+    places[1].legend(frameon=False, loc="upper left")
     figure.savefig(PICTURE, metadata={"Date": None})
