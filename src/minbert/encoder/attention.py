@@ -33,7 +33,7 @@ LONG = 128
 TILED = 64
 """From this length on it is in bfloat16 too, on processors that multiply tiles (AMX)."""
 
-FEW = 64
+FEW = 96
 """Up to so many tokens in all, fewer calls count for more than faster ones: fused attention is one."""
 
 Projected = Float[Tensor, "tokens 3 heads head_width"]
