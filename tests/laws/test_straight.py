@@ -109,7 +109,7 @@ def test_weights_that_changed_are_read_anew() -> None:
 @torch.no_grad()
 @pytest.mark.parametrize("mode", ["few tokens", "many tokens", "with gradients"])
 def test_other_numbers_in_a_weights_place_are_read_too(mode: str) -> None:
-    encoder, packed = encoder_of(), pack_of([5] if mode == "few tokens" else [40, 40])
+    encoder, packed = encoder_of(), pack_of([5] if mode == "few tokens" else [40, 40, 40])
     with torch.set_grad_enabled(mode == "with gradients"):
         before = encoder(packed, torch.bfloat16).detach()
         weights = list(encoder.parameters())

@@ -86,7 +86,10 @@ def dev_details(run: Path, task: str, data: Path | None, skip_bad: Path | None, 
 def file_scores(
     run: Path, task: str, file: Path | None, skip_bad: Path | None, worst: int, device: str
 ) -> list[dict[str, Any]]:
-    """Scores on a new file, or on the recipe's test files; details too, unless `worst` is below 0."""
+    """Scores on a new file, or on the recipe's test files; details too, unless `worst` is below 0.
+
+    In the precision of the run, so that they can stand beside its own; a checkpoint alone does not tell it.
+    """
     from minbert.inference import load, score_rows
     from minbert.runs import Run
     from minbert.text.batches import texts_of
@@ -94,8 +97,9 @@ def file_scores(
     from minbert.training.details import details, fit_rows
     from minbert.training.scoring import labelled_rows, scores_of, test_files, the_task
 
-    model = load(run, device)
-    files = [(the_task(model, task), file)] if file else test_files(Run(run).read("run.json"), task)
+    record = Run(run).read("run.json") if file is None or (run / "run.json").is_file() else {}
+    model = load(run, device, record.get("environment", {}).get("precision", "auto"))
+    files = [(the_task(model, task), file)] if file else test_files(record, task)
     answers = read_answers(run) if worst >= 0 and (run / FILE).is_file() else {}
     found = []
     for name, path in files:

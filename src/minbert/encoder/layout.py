@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import accumulate
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -35,6 +35,21 @@ def rounded(tokens: int) -> int:
     """
     step = next(step for bound, step in ROUNDING if tokens < bound)
     return -(-tokens // step) * step
+
+
+class Places(NamedTuple):
+    """The order of a group's pieces.
+
+    Attributes:
+        spread: for each place, by part, sequence, head and place, the piece that stands there, counted in the group's
+            rows by token, part and head; a padded place repeats a token of its own sequence.
+        back: for each piece its place.
+        padded: the places that are padding; None where none is.
+    """
+
+    spread: Tensor
+    back: Tensor
+    padded: Tensor | None
 
 
 @dataclass(frozen=True)
@@ -65,7 +80,7 @@ class Group:
     back: Tensor | None
     padding: Tensor | None
     bias: Tensor | None
-    places: dict[tuple[int, int], Any] = field(default_factory=dict, repr=False, compare=False)
+    places: dict[tuple[int, int], Places] = field(default_factory=dict, repr=False, compare=False)
 
 
 @dataclass(frozen=True)

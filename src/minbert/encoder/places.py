@@ -5,35 +5,17 @@ sequence together, padded to the length of its group. The way there is one copy,
 order worked out once a pack.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 
-from minbert.encoder.layout import Group
-
-
-class Places(NamedTuple):
-    """The order of a group's pieces.
-
-    Attributes:
-        spread: for each place, by part, sequence, head and place, the piece that stands there, counted in the group's
-            rows by token, part and head; a padded place repeats a token of its own sequence.
-        back: for each piece its place.
-        padded: the places that are padding; None where none is.
-    """
-
-    spread: Tensor
-    back: Tensor
-    padded: Tensor | None
+from minbert.encoder.layout import Group, Places
 
 
 def places_of(group: Group, parts: int, heads: int, device: torch.device) -> Places:
     """The order for rows of so many parts and heads; worked out at the first call."""
     if (parts, heads) not in group.places:
         group.places[parts, heads] = _places(group, parts, heads, device)
-    found: Places = group.places[parts, heads]
-    return found
+    return group.places[parts, heads]
 
 
 def _places(group: Group, parts: int, heads: int, device: torch.device) -> Places:
