@@ -73,6 +73,12 @@ def test_the_straight_way_leads_where_the_usual_one_does(lengths: list[int], kin
     torch.testing.assert_close(mine, usual, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("length", [1, 9, 63, 64, 65, 71, 72, 75])
+def test_one_sequence_does_not_see_the_rows_of_padding_behind_it(length: int) -> None:
+    mine, usual = both_ways(encoder_of(), pack_of([length]), torch.float32, False)
+    torch.testing.assert_close(mine, usual, rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("lengths", [[1], [9], [9, 9], [3, 20], [5, 7, 30, 30, 80]])
 def test_in_bfloat16_they_differ_by_its_rounding(lengths: list[int]) -> None:
     mine, usual = both_ways(encoder_of(), pack_of(lengths), torch.bfloat16, False)

@@ -55,7 +55,9 @@ class StraightLine:
         self, hidden: Hidden, layers: nn.ModuleList, layout: Layout, firsts: Tensor | None = None
     ) -> Hidden | Vectors:
         """What the layers make of the tokens of a pack, or of these only: where each sequence's first one stands."""
-        rows, alone, steps = len(hidden), stands_alone(layout), self._made(layers, hidden.dtype)
+        rows, steps = len(hidden), self._made(layers, hidden.dtype)
+        # Rows of padding behind the tokens must not be attended to.
+        alone = stands_alone(layout) and rows == layout.tokens[0]
         # For a few tokens, the last layer's calls count for more than what it does.
         skips = firsts is not None and rows > FEW
         for projection, output, attention_norm, up, down, norm, heads, (name, form) in steps[:-1] if skips else steps:
