@@ -122,16 +122,9 @@ def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor 
     return softmax(scores)
 
 
-def stands_alone(layout: Layout) -> bool:
-    """Whether a pack is one sequence, with nothing added to its scores."""
-    return layout.sequences == (1,) and not layout.relative
-
-
-def attend_alone(qkv: Projected) -> Mixed:
-    """The same for one sequence by torch's fused attention, where no gradients are kept."""
-    # `unbind`: a tensor that is unpacked in Python checks much first.
-    q, k, v = qkv.permute(1, 2, 0, 3).unsqueeze(1).unbind()
-    return F.scaled_dot_product_attention(q, k, v)[0].transpose(0, 1)
+def stands_alone(layout: Layout, rows: int) -> bool:
+    """Whether so many rows are those of one sequence, with no padding behind it and nothing added to its scores."""
+    return layout.sequences == (1,) and layout.tokens == (rows,) and not layout.relative
 
 
 def _goes_fused(qkv: Projected, length: int) -> bool:
