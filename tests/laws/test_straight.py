@@ -1,5 +1,6 @@
 """Without gradients tokens go another way through the layers, to the same end."""
 
+import sys
 from typing import Any
 
 import numpy as np
@@ -8,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import minbert.encoder.alone as alone
 import minbert.encoder.attention as attention
 import minbert.encoder.straight as straight
 from minbert.encoder import Bert, BertConfig, Encoder, Mpnet, MpnetConfig
@@ -26,7 +28,9 @@ SIZES: dict[str, Any] = {
 LENGTHS = st.lists(st.integers(1, 20), min_size=1, max_size=12)
 """Of up to 12 sequences: more than `FEW` tokens, and fewer."""
 law = settings(max_examples=25, deadline=None, derandomize=True)
-pytestmark = pytest.mark.skipif(not lays_out(torch.zeros(1)), reason="torch has no matrix library here")
+pytestmark = pytest.mark.skipif(
+    not lays_out(torch.device("cpu"), torch.float32), reason="torch has no matrix library here"
+)
 
 
 def rng() -> torch.Generator:
@@ -59,7 +63,7 @@ def both_ways(
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """The straight way, and the usual one."""
     found = []
-    for way in (straight.goes_straight, lambda hidden: False):
+    for way in (straight.goes_straight, lambda device, precision: False):
         with pytest.MonkeyPatch.context() as patch, torch.no_grad():
             patch.setattr("minbert.encoder.encoder.goes_straight", way)
             found.append(encoder(packed, precision, firsts).float())
@@ -86,11 +90,47 @@ def test_in_bfloat16_they_differ_by_its_rounding(lengths: list[int]) -> None:
 
 
 def test_it_is_not_for_gradients_nor_for_types_that_the_matrix_library_has_not() -> None:
-    hidden = torch.zeros(FEW, 16)
-    assert not straight.goes_straight(hidden)
+    cpu = torch.device("cpu")
+    assert not straight.goes_straight(cpu, torch.float32)
     with torch.no_grad():
-        assert straight.goes_straight(hidden) and straight.goes_straight(hidden.bfloat16())
-        assert not straight.goes_straight(hidden.double())
+        assert straight.goes_straight(cpu, torch.float32) and straight.goes_straight(cpu, torch.bfloat16)
+        assert not straight.goes_straight(cpu, torch.float64) and not straight.goes_straight(cpu, None)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("kind", ["gelu", "gelu_new", "relu", "lora"])
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("length", [1, 9, 80])
+def test_compiled_it_is_the_same_to_the_last_bit(
+    kind: str, precision: torch.dtype, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert (alone.all_at_once() is not None) == (sys.version_info < (3, 14))
+    encoder, packed = encoder_of(kind), pack_of([length])
+    compiled, pooled = encoder(packed, precision), encoder.vectors(packed, "mean", precision)
+    first = encoder(packed, precision, firsts=True)
+    # As where torch cannot compile it; of two ways to attend, the same one.
+    monkeypatch.setattr(straight, "all_at_once", lambda: None)
+    monkeypatch.setattr(attention, "TILED", 1)
+    monkeypatch.setattr(attention, "LONG", 1)
+    torch.testing.assert_close(encoder(packed, precision), compiled, rtol=0, atol=0)
+    torch.testing.assert_close(
+        encoder(packed, precision, firsts=True), first, rtol=0, atol=1e-5 + (precision != torch.float32) * 0.05
+    )
+    torch.testing.assert_close(encoder.vectors(packed, "mean", precision), pooled, rtol=0, atol=0)
+
+
+@torch.no_grad()
+def test_another_part_in_a_layers_place_is_seen() -> None:
+    encoder, other, packed = encoder_of(), encoder_of(), pack_of([5])
+    encoder(packed, torch.float32)
+    other.layers[1].down.weight.mul_(2.0)  # type: ignore[union-attr, operator]
+    wanted = other(packed, torch.float32)
+    encoder.layers[1] = other.layers[1]
+    torch.testing.assert_close(encoder(packed, torch.float32), wanted, rtol=0, atol=0)
+    again = encoder_of()
+    again(packed, torch.float32)
+    again.layers = other.layers
+    torch.testing.assert_close(again(packed, torch.float32), wanted, rtol=0, atol=0)
 
 
 def test_of_many_sequences_the_last_layer_computes_first_tokens_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,11 +122,6 @@ def _weights(q: Tensor, k: Tensor, group: Group, scale: float, relative: Tensor 
     return softmax(scores)
 
 
-def stands_alone(layout: Layout, rows: int) -> bool:
-    """Whether so many rows are those of one sequence, with no padding behind it and nothing added to its scores."""
-    return layout.sequences == (1,) and layout.tokens == (rows,) and not layout.relative
-
-
 def _goes_fused(qkv: Projected, length: int) -> bool:
     """Whether torch's fused attention is the faster one for a group, where nothing need be kept for a way back."""
     if len(qkv) <= FEW:

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 
 from minbert.encoder.config import BertConfig
 from minbert.encoder.dropout import Noise, drop_rows
@@ -26,6 +26,10 @@ class Embeddings(nn.Module):
         self.segment = nn.Embedding(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.share = config.hidden_dropout_prob
+
+    def tables(self) -> list[Tensor]:
+        """Of words, positions and segments; then weights and bias of the norm."""
+        return [self.word.weight, self.position.weight, self.segment.weight, self.norm.weight, self.norm.bias]
 
     def forward(self, packed: Packed, precision: torch.dtype | None = None, noise: Noise | None = None) -> Hidden:
         """The vectors of the T tokens, in the given type; None: that of the weights. No noise: no dropout."""

@@ -9,12 +9,13 @@ from typing import ClassVar
 
 import torch
 import torch.nn.functional as F
-from torch import nn
+from torch import Tensor, nn
 from torch.func import functional_call
 
 from minbert.encoder.adapters import Beside, TaskAdapter
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise, drop_rows
+from minbert.encoder.embeddings import Embeddings
 from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
@@ -98,23 +99,37 @@ class Encoder(nn.Module, ABC):
             adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
             owners: of the parts, where the gradients of their tasks are kept apart; None: they are summed.
         """
+        if self._goes_straight(packed, precision) and not any(adapters):
+            return self._straight(packed, precision or self.precision, firsts)
         layout = self.layout(packed)
         with nullcontext() if precision else plain_products(), kept_apart(owners, layout):
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
             beside = Beside(adapters, layout)
-            hidden = self._embedded(packed, precision, noise)
-            tokens = len(hidden)
-            if rounded(tokens) > tokens:
-                hidden = F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens))
+            hidden = _padded(self._embedded(packed, precision, noise))
+            *below, last = self.layers
+            for number, layer in enumerate(below):
+                hidden = layer(hidden, layout, None, noise, beside(number, hidden))
             chosen = packed.offsets[:-1] if firsts else None
-            if goes_straight(hidden) and not (self.training or beside.runs):
-                top = self._line(hidden, self.layers, layout, chosen)
-            else:
-                *below, last = self.layers
-                for number, layer in enumerate(below):
-                    hidden = layer(hidden, layout, None, noise, beside(number, hidden))
-                top = last(hidden, layout, chosen, noise, beside(len(below), hidden, firsts))
-            return top if firsts else top[:tokens]
+            top: Hidden | Vectors = last(hidden, layout, chosen, noise, beside(len(below), hidden, firsts))
+            return top if firsts else top[: len(packed.ids)]
+
+    def _goes_straight(self, packed: Packed, precision: torch.dtype | None) -> bool:
+        return goes_straight(packed.ids.device, precision) and not self.training
+
+    def _straight(self, packed: Packed, precision: torch.dtype, firsts: bool) -> Hidden | Vectors:
+        """`forward` without a way back, dropout and the tasks' adapters."""
+        alone = self._alone(packed, precision, "first" if firsts else "tokens")
+        if alone is not None:
+            return alone
+        hidden, chosen = _padded(self.embeddings(packed, precision)), packed.offsets[:-1] if firsts else None
+        top = self._line(hidden, self.layers, self.layout(packed), chosen)
+        return top if firsts else top[: len(packed.ids)]
+
+    def _alone(self, packed: Packed, precision: torch.dtype, wanted: str) -> Tensor | None:
+        """What is wanted of a pack of one sequence in one call (alone.py); None where that cannot be."""
+        if len(packed) > 1 or not isinstance(self.embeddings, Embeddings):
+            return None
+        return self._line.alone(packed, self.embeddings.tables(), self.layers, precision, wanted)
 
     def _embedded(self, packed: Packed, precision: torch.dtype | None, noise: Noise | None) -> Hidden:
         """What goes into the first layer; each task's by weights of its own, where tasks are kept apart."""
@@ -132,9 +147,12 @@ class Encoder(nn.Module, ABC):
         """The parts from bottom to top: the embeddings, then one per layer."""
         return [self.embeddings, *self.layers]
 
-    def vectors(self, packed: Packed, how: Pooling) -> Vectors:
-        """One vector per sequence, in the order in which the sequences were given."""
-        return self.vectors_of([packed], [(how,)])[0][0]
+    def vectors(self, packed: Packed, how: Pooling, precision: torch.dtype | None = None) -> Vectors:
+        """One vector per sequence, in the order in which the sequences were given; None: in the encoder's precision."""
+        precision, alone = precision or self.precision, None
+        if how == "mean" and self._goes_straight(packed, precision):
+            alone = self._alone(packed, precision, how)
+        return pool(self(packed, precision, how != "mean"), packed, how, self.pooler) if alone is None else alone
 
     def vectors_of(
         self,
@@ -180,3 +198,9 @@ class Encoder(nn.Module, ABC):
     def _pooled_apart(self, by_task: ByTask, task: str, first: Vectors) -> Vectors:
         """What the pooler makes of a task's first tokens."""
         return functional_call(self.pooler, by_task.aliases(task, self.pooler), (first,))  # type: ignore[no-any-return]
+
+
+def _padded(hidden: Tensor) -> Tensor:
+    """With rows of padding behind the tokens, so that the layers meet few numbers of rows."""
+    tokens = len(hidden)
+    return F.pad(hidden, (0, 0, 0, rounded(tokens) - tokens)) if rounded(tokens) > tokens else hidden

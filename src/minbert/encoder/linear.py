@@ -38,7 +38,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, rounded: Tensor, owners: Apart | None) -> Tensor:
         ctx.dtype, ctx.apart = weight.dtype, owners
         ctx.save_for_backward(x, rounded)
-        if x.dtype == torch.bfloat16 and lays_out(x):
+        if x.dtype == torch.bfloat16 and lays_out(x.device, x.dtype):
             # torch's own adds the bias in a pass before the product: a tenth of the time.
             return fused_product(x, rounded, bias.to(x.dtype), "none", [], "")  # type: ignore[no-any-return]
         return F.linear(x, rounded, bias.to(x.dtype))
@@ -84,7 +84,7 @@ class Linear(nn.Linear):
         if torch.is_grad_enabled():
             given = (x, self.weight, self.bias, self._in(x.dtype), apart(self.weight, self.bias))
             return _Product.apply(*given)  # type: ignore[no-any-return, no-untyped-call]
-        if not lays_out(x) or self.weight.is_inference():
+        if not lays_out(x.device, x.dtype) or self.weight.is_inference():
             return F.linear(x, self.weight.to(x.dtype), self.bias.to(x.dtype))
         return fused_product(x, *self._kept(x.dtype), "none", [], "")  # type: ignore[no-any-return]
 
@@ -132,6 +132,6 @@ def _laid_out(weight: Tensor, dtype: torch.dtype) -> Tensor:
     return laid_out
 
 
-def lays_out(x: Tensor) -> bool:
-    """Whether weights are laid out for this input: torch's matrix library for processors is there for it."""
-    return _there and x.device.type == "cpu" and x.dtype in (torch.float32, torch.bfloat16) and not _plain.get()
+def lays_out(device: torch.device, dtype: torch.dtype | None) -> bool:
+    """Whether weights are laid out for such an input: torch's matrix library for processors is there for it."""
+    return _there and device.type == "cpu" and dtype in (torch.float32, torch.bfloat16) and not _plain.get()

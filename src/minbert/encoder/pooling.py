@@ -39,4 +39,4 @@ def pool(hidden: Hidden | Vectors, packed: Packed, how: Pooling, pooler: Callabl
     vectors = mean(hidden, packed) if how == "mean" else hidden.float()
     if how == "pooler":
         vectors = pooler(vectors)
-    return vectors.index_select(0, packed.index)
+    return vectors if len(packed) == 1 else vectors.index_select(0, packed.index)

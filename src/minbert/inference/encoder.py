@@ -66,12 +66,7 @@ class SentenceEncoder:
         if not distinct:
             return np.empty((0, self.encoder.width), dtype=np.float32)
         tokenizer = self.tokenizer if prompt is None else self.tokenizer.with_prompt(prompt)
-        before = self.encoder.precision
-        self.encoder.precision = choose_precision(precision, self.encoder.device)
-        try:
-            vectors = self._vectors(distinct, tokenizer, pooling or self.pooling, advance)
-        finally:
-            self.encoder.precision = before
+        vectors = self._vectors(distinct, tokenizer, pooling or self.pooling, precision, advance)
         if self.normalize if normalize is None else normalize:
             vectors = vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_min(TINY)
         result: Array = vectors.numpy()
@@ -80,11 +75,14 @@ class SentenceEncoder:
         place = {text: i for i, text in enumerate(distinct)}
         return result[[place[text] for text in texts]]
 
-    def _vectors(self, texts: Sequence[str], tokenizer: Tokenizer, how: Pooling, advance: Advance) -> Tensor:
+    def _vectors(
+        self, texts: Sequence[str], tokenizer: Tokenizer, how: Pooling, precision: Precision, advance: Advance
+    ) -> Tensor:
+        kind = choose_precision(precision, self.encoder.device)
         if len(texts) > 1:
-            return embed_rows(self.encoder, texts_of([texts], tokenizer), how, advance)
+            return embed_rows(self.encoder, texts_of([texts], tokenizer), how, advance, kind)
         packed = pack([tokenizer.alone(texts[0])])
-        vector = embed_one(self.encoder, packed, how)
+        vector = embed_one(self.encoder, packed, how, kind)
         advance(len(packed.ids))
         return vector
 

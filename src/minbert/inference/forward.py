@@ -49,11 +49,8 @@ def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
-    # By the modules' own tables, since for a short text their way of looking up parts counts.
-    parts = [module]
-    for part in parts:
-        parts += [child for child in part._modules.values() if child is not None]
-    training = [part for part in parts if part.training]
+    # For a short text it counts to ask all parts, so the whole is asked for them.
+    training = [part for part in module.modules() if part.training] if module.training else []
     for part in training:
         part.training = False
     try:
@@ -86,14 +83,16 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
 
 
 @torch.inference_mode()
-def embed_one(encoder: Encoder, packed: Packed, how: Pooling) -> Tensor:
+def embed_one(encoder: Encoder, packed: Packed, how: Pooling, precision: torch.dtype) -> Tensor:
     """The vector of a pack of one text, (1, width), as `embed_rows` makes it."""
     with evaluating(encoder):
-        return encoder.vectors(packed.to(encoder.device), how).cpu()
+        return encoder.vectors(packed.to(encoder.device), how, precision).cpu()
 
 
 @torch.inference_mode()
-def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = silent) -> Tensor:
+def embed_rows(
+    encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = silent, precision: torch.dtype | None = None
+) -> Tensor:
     """One vector per text, (texts, width), float32, on the CPU, not normalised.
 
     Args:
@@ -101,13 +100,14 @@ def embed_rows(encoder: Encoder, texts: Texts, how: Pooling, advance: Advance = 
         texts: of one column.
         how: the pooling.
         advance: hears the number of tokens done.
+        precision: of the matrix products; None: the encoder's own.
     """
     device = encoder.device
     vectors = torch.zeros(len(texts), encoder.width)
     with evaluating(encoder):
         for rows in mine(packs_of(texts.lengths())):
             packed = texts.packed(rows, Forms(whole=True, apart=False)).to(device)
-            vectors[torch.from_numpy(rows)] = encoder.vectors(packed, how).cpu()
+            vectors[torch.from_numpy(rows)] = encoder.vectors(packed, how, precision).cpu()
             advance(distributed.size() * len(packed.ids))
     distributed.add([vectors])
     return vectors
