@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from minbert.encoder.config import EncoderConfig
-from minbert.encoder.dropout import Noise
+from minbert.encoder.dropout import Noise, keep
 from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.hardware import OWN_WAYS, has_tiles
 from minbert.encoder.layout import Group, Layout, between
@@ -61,7 +61,7 @@ class _Attend(torch.autograd.Function):
             parts = by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
-            used = weights if mask is None else weights * mask
+            used = weights if mask is None else keep(weights, mask)
             to_rows(_scaled(used, v, factor), group, out[:, None])
             saved += [parts, weights, used]
         ctx.save_for_backward(*saved)
@@ -80,7 +80,7 @@ class _Attend(torch.autograd.Function):
             to_weights = _scaled(back, v.mT, ctx.factor)
             if ctx.dropping:
                 # Zeros where a weight was dropped. (Where a weight is zero itself, so is what comes back from it.)
-                torch.ops.aten.threshold_backward(to_weights, used, 0.0, grad_input=to_weights)
+                keep(to_weights, used, out=to_weights)
             to_scores = softmax_back(to_weights, weights)
             if any(ctx.needs_input_grad[4:]):
                 to_relative[number] = _to_relative(to_scores, group)

@@ -85,9 +85,32 @@ class Noise:
             else:
                 draws = stream.random_raw(-(-(stop - start) // 4))
                 bits = torch.from_numpy(draws.view(np.int16)[: stop - start])
-                torch.ge(bits, dropped - LEVELS // 2, out=mask[start:stop])
+                _compare(bits, dropped - LEVELS // 2, mask[start:stop])
         mask[bounds[-1] :] = 0
         return mask, (LEVELS / (LEVELS - dropped) if like.device.type == "cpu" else 1 / (1 - share))
+
+
+def _compare(bits: Tensor, least: int, mask: Tensor) -> None:
+    """Writes ones where the bits are at least so much, else zeros."""
+    if mask.dtype != torch.bfloat16 or least == -LEVELS // 2:  # (below that there is no number of 16 bits)
+        torch.ge(bits, least, out=mask)
+        return
+    # From one type to the other a comparison takes up to four times as long as where all have 16 bits.
+    one = mask.new_ones(1).view(torch.int16).expand_as(bits)
+    torch.ops.aten.threshold_backward(one, bits, least - 1, grad_input=mask.view(torch.int16))
+
+
+def keep(x: Tensor, mask: Tensor, out: Tensor | None = None) -> Tensor:
+    """`x` where a mask of the same type is above zero, else zeros.
+
+    In 16 bits it is a choice between integers: on a processor half the time of a product, or of comparing numbers.
+    """
+    like = torch.int16 if x.dtype == torch.bfloat16 else x.dtype
+    given = (x.view(like), mask.view(like), 0)
+    if out is None:
+        return torch.ops.aten.threshold_backward(*given).view(x.dtype)  # type: ignore[no-any-return]
+    torch.ops.aten.threshold_backward(*given, grad_input=out.view(like))
+    return out
 
 
 def drop_rows(hidden: Tensor, share: float, noise: Noise | None) -> Tensor:
