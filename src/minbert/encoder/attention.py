@@ -50,19 +50,19 @@ class _Attend(torch.autograd.Function):
         ctx: Any,
         qkv: Projected,
         layout: Layout,
-        masks: Sequence[Tensor | None],
-        factor: float,
+        noise: Noise | None,
+        dropout: float,
         *relative: Tensor,
     ) -> Mixed:
-        ctx.layout, ctx.scale, ctx.factor = layout, qkv.shape[-1] ** -0.5, factor
-        out = _rows(qkv, qkv.shape[2:], layout)
-        ctx.dropping, saved = any(mask is not None for mask in masks), []
-        for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
+        ctx.layout, ctx.scale, ctx.dropping = layout, qkv.shape[-1] ** -0.5, noise is not None
+        ctx.factor = noise.factor(dropout) if noise else 1.0
+        out, saved = _rows(qkv, qkv.shape[2:], layout), []
+        for number, group in enumerate(layout.groups):
             parts = by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
-            used = weights if mask is None else keep(weights, mask)
-            to_rows(_scaled(used, v, factor), group, out[:, None])
+            used = noise.drop(weights, group.part, dropout) if noise else weights
+            to_rows(_scaled(used, v, ctx.factor), group, out[:, None])
             saved += [parts, weights, used]
         ctx.save_for_backward(*saved)
         return out
@@ -152,10 +152,10 @@ def _attend_one_way(qkv: Projected, layout: Layout) -> Mixed:
     return out
 
 
-def _attend_plainly(qkv: Projected, layout: Layout, masks: Sequence[Tensor | None], factor: float) -> Mixed:
+def _attend_plainly(qkv: Projected, layout: Layout, noise: Noise | None, dropout: float) -> Mixed:
     """The same by operations that every device has, with the way back that torch makes."""
     found = []
-    for number, (group, mask) in enumerate(zip(layout.groups, masks, strict=True)):
+    for number, group in enumerate(layout.groups):
         q, k, v = by_head(qkv, group)
         scores = q @ k.mT * qkv.shape[-1] ** -0.5
         scores = scores.float().unflatten(0, (group.count, -1))
@@ -164,7 +164,9 @@ def _attend_plainly(qkv: Projected, layout: Layout, masks: Sequence[Tensor | Non
         if group.bias is not None:
             scores = scores + group.bias
         weights = torch.softmax(scores, -1).flatten(0, 1).to(qkv.dtype)
-        mixed = (weights if mask is None else weights * mask * factor) @ v
+        if noise:
+            weights = weights * noise.of_weights(weights, group.part, dropout) * noise.factor(dropout)
+        mixed = weights @ v
         heads, width = qkv.shape[2:]
         back = places_of(group, 1, heads, qkv.device).back
         found.append(mixed.view(-1, width).index_select(0, back).view(-1, heads, width))
@@ -191,14 +193,10 @@ def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | 
     own_way = qkv.device.type in OWN_WAYS
     if own_way and not (torch.is_grad_enabled() or dropout or layout.relative):
         return _attend_one_way(qkv, layout)
-    masks: Sequence[Tensor | None] = [None] * len(layout.groups)
-    factor = 1.0
-    if dropout:
-        noise = noise or Noise(layout, None, qkv.device)
-        masks, factor = noise.of_weights(qkv, dropout, qkv.shape[2])
+    noise = (noise or Noise(layout, None, qkv.device)) if dropout else None
     if not own_way:
-        return _attend_plainly(qkv, layout, masks, factor)
-    return _Attend.apply(qkv, layout, masks, factor, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
+        return _attend_plainly(qkv, layout, noise, dropout)
+    return _Attend.apply(qkv, layout, noise, dropout, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Attention(nn.Module):

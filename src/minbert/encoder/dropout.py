@@ -6,7 +6,6 @@ are enough, and numpy's SFC64 gives four elements a draw.
 
 from collections.abc import Sequence
 from copy import copy
-from itertools import accumulate, pairwise
 
 import numpy as np
 import torch
@@ -49,55 +48,75 @@ class Noise:
             share: of zeros, above 0 and below 1.
             firsts: a row per sequence.
         """
-        rows = self.layout.sequences if firsts else self.layout.tokens
-        mask, factor = self._kept([count * like.shape[1] for count in rows], share, like, like.numel())
-        return mask.view_as(like), factor
+        counts = self.layout.sequences if firsts else self.layout.tokens
+        mask, begin = like.new_empty(like.shape), 0
+        for part, count in enumerate(counts):
+            self._write(mask[begin : begin + count].view(-1), part, share)
+            begin += count
+        mask[begin:] = 0
+        return mask, self.factor(share)
 
-    def of_weights(self, like: Tensor, share: float, heads: int, firsts: bool = False) -> tuple[list[Tensor], float]:
-        """A mask for each group's attention weights, (sequences * heads, queries, length), and their factor.
+    def of_weights(self, weights: Tensor, part: int, share: float) -> Tensor:
+        """A mask for attention weights of a part; whoever asks again gets the next one.
 
         Args:
-            like: whose type and place the masks have.
+            weights: whose shape, type and place the mask has.
+            part: of the pack.
             share: of zeros, above 0 and below 1.
-            heads: of the attention.
-            firsts: one query a sequence.
         """
-        shapes = [(g.count * heads, 1 if firsts else g.length, g.length) for g in self.layout.groups]
-        sizes = [a * b * c for a, b, c in shapes]
-        counts = [0] * len(self.layout.tokens)
-        for group, size in zip(self.layout.groups, sizes, strict=True):
-            counts[group.part] += size
-        whole, factor = self._kept(counts, share, like, sum(counts))
-        return [piece.view(shape) for piece, shape in zip(whole.split(sizes), shapes, strict=True)], factor
+        mask = weights.new_empty(weights.shape)
+        self._write(mask.view(-1), part, share)
+        return mask
 
-    def _kept(self, counts: Sequence[int], share: float, like: Tensor, size: int) -> tuple[Tensor, float]:
-        """A mask of ones and zeros, (size,), and the factor that makes up for the zeros.
+    def drop(self, weights: Tensor, part: int, share: float) -> Tensor:
+        """Attention weights of a part with a share of them dropped; what is left is as it was, without the factor."""
+        stream = self.streams[part]
+        if weights.dtype != torch.bfloat16 or isinstance(stream, torch.Generator):
+            return keep(weights, self.of_weights(weights, part, share))
+        bits = _bits(stream, weights.numel()).view(weights.shape)
+        return _where(bits, _least(share), weights.view(torch.int16)).view(weights.dtype)
 
-        The mask has the type of what it will be multiplied with: a product of two types takes eight times as long. On a
-        processor the share is rounded to a multiple of 1/65,536.
+    def factor(self, share: float) -> float:
+        """What makes up for the zeros. On a processor the share is rounded to a multiple of 1/65,536."""
+        exact = any(isinstance(stream, torch.Generator) for stream in self.streams)
+        return 1 / (1 - share) if exact else LEVELS / (LEVELS - round(share * LEVELS))
+
+    def _write(self, mask: Tensor, part: int, share: float) -> None:
+        """Writes ones and zeros, the next of a part's.
+
+        The mask has the type of what it will be multiplied with: a product of two types takes eight times as long.
         """
-        mask = like.new_empty(size)
-        dropped = round(share * LEVELS)
-        bounds = list(accumulate(counts, initial=0))
-        for stream, (start, stop) in zip(self.streams, pairwise(bounds), strict=True):
-            if isinstance(stream, torch.Generator):
-                mask[start:stop].bernoulli_(1 - share, generator=stream)
-            else:
-                draws = stream.random_raw(-(-(stop - start) // 4))
-                bits = torch.from_numpy(draws.view(np.int16)[: stop - start])
-                _compare(bits, dropped - LEVELS // 2, mask[start:stop])
-        mask[bounds[-1] :] = 0
-        return mask, (LEVELS / (LEVELS - dropped) if like.device.type == "cpu" else 1 / (1 - share))
+        stream = self.streams[part]
+        if isinstance(stream, torch.Generator):
+            mask.bernoulli_(1 - share, generator=stream)
+        elif mask.dtype == torch.bfloat16:
+            one = mask.new_ones(1).view(torch.int16).expand(len(mask))
+            _where(_bits(stream, len(mask)), _least(share), one, mask.view(torch.int16))
+        else:
+            torch.ge(_bits(stream, len(mask)), _least(share), out=mask)
 
 
-def _compare(bits: Tensor, least: int, mask: Tensor) -> None:
-    """Writes ones where the bits are at least so much, else zeros."""
-    if mask.dtype != torch.bfloat16 or least == -LEVELS // 2:  # (below that there is no number of 16 bits)
-        torch.ge(bits, least, out=mask)
-        return
-    # From one type to the other a comparison takes up to four times as long as where all have 16 bits.
-    one = mask.new_ones(1).view(torch.int16).expand_as(bits)
-    torch.ops.aten.threshold_backward(one, bits, least - 1, grad_input=mask.view(torch.int16))
+def _bits(stream: np.random.SFC64, count: int) -> Tensor:
+    """So many random numbers of 16 bits."""
+    return torch.from_numpy(stream.random_raw(-(-count // 4)).view(np.int16)[:count])
+
+
+def _least(share: float) -> int:
+    """From which number on an element is kept."""
+    return round(share * LEVELS) - LEVELS // 2
+
+
+def _where(bits: Tensor, least: int, x: Tensor, out: Tensor | None = None) -> Tensor:
+    """`x` where the bits are at least so much, else zeros; all of 16 bits.
+
+    (From one type to another a comparison takes up to four times as long.)
+    """
+    if least == -LEVELS // 2:
+        # All of them are, and there is no smaller number of 16 bits.
+        return x.clone() if out is None else out.copy_(x)
+    if out is None:
+        return torch.ops.aten.threshold_backward(x, bits, least - 1)  # type: ignore[no-any-return]
+    return torch.ops.aten.threshold_backward(x, bits, least - 1, grad_input=out)  # type: ignore[no-any-return]
 
 
 def keep(x: Tensor, mask: Tensor, out: Tensor | None = None) -> Tensor:

@@ -86,17 +86,13 @@ def attend_firsts(
     query = (torch.bmm(first, to_query.mT) + of_query) * to_query.shape[1] ** -0.5
     asked = torch.bmm(query, to_key).transpose(0, 1)
     sizes = [group.count * group.length for group in layout.groups]
-    masks: list[Tensor] = []
-    factor = 1.0
-    if dropout:
-        noise = noise or Noise(layout, None, hidden.device)
-        masks, factor = noise.of_weights(hidden, dropout, heads, firsts=True)
+    noise = (noise or Noise(layout, None, hidden.device)) if dropout else None
     gathered, sums = [], []
     for number, (group, mine) in enumerate(zip(layout.groups, placed.split(sizes), strict=True)):
         states = mine.unflatten(0, (group.count, -1))
         weights = _weights(asked[group.sequences], states, layout, number)
-        if dropout:
-            weights = weights * masks[number].view_as(weights) * factor
+        if noise:
+            weights = weights * noise.of_weights(weights, group.part, dropout) * noise.factor(dropout)
             sums.append(weights.sum(-1, keepdim=True))
         gathered.append(torch.bmm(weights, states))
     mixed = torch.bmm(torch.cat(gathered).transpose(0, 1), to_value.mT)
