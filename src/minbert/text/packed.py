@@ -74,10 +74,10 @@ def _alone(sequence: Tokens) -> Packed:
     length = len(sequence.ids)
     return Packed(
         ids=torch.from_numpy(sequence.ids),
-        positions=torch.arange(length),
+        positions=torch.from_numpy(np.arange(length)),
         segments=torch.from_numpy(sequence.segments),
-        offsets=torch.tensor([0, length]),
-        index=torch.tensor([0]),
+        offsets=torch.from_numpy(np.array([0, length])),
+        index=torch.from_numpy(np.array([0])),
         lengths=(length,),
         parts=(1,),
     )
