@@ -18,6 +18,7 @@ from minbert.encoder.attention import FEW
 from minbert.encoder.bert import fresh
 from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.linear import lays_out
+from minbert.encoder.straight import OFTEN
 from minbert.text.packed import Packed, pack
 from minbert.text.tokenizer import Tokens
 
@@ -100,23 +101,27 @@ def test_it_is_not_for_gradients_nor_for_types_that_the_matrix_library_has_not()
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["gelu", "gelu_new", "relu", "lora"])
 @pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
-@pytest.mark.parametrize("length", [1, 9, 80])
+@pytest.mark.parametrize("length", [1, 9, 65, 72])
 def test_compiled_it_is_the_same_to_the_last_bit(
     kind: str, precision: torch.dtype, length: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(straight, "all_at_once", lambda: asked.append(True) or alone.all_at_once())
     assert (alone.all_at_once() is not None) == (sys.version_info < (3, 14))
     encoder, packed = encoder_of(kind), pack_of([length])
-    compiled, pooled = encoder(packed, precision), encoder.vectors(packed, "mean", precision)
-    first = encoder(packed, precision, firsts=True)
-    # As where torch cannot compile it; of two ways to attend, the same one.
-    monkeypatch.setattr(straight, "all_at_once", lambda: None)
-    monkeypatch.setattr(attention, "TILED", 1)
-    monkeypatch.setattr(attention, "LONG", 1)
-    torch.testing.assert_close(encoder(packed, precision), compiled, rtol=0, atol=0)
-    torch.testing.assert_close(
-        encoder(packed, precision, firsts=True), first, rtol=0, atol=1e-5 + (precision != torch.float32) * 0.05
-    )
-    torch.testing.assert_close(encoder.vectors(packed, "mean", precision), pooled, rtol=0, atol=0)
+
+    def found() -> list[torch.Tensor]:
+        tokens = [encoder(packed, precision, firsts) for firsts in (False, True)]
+        return [*tokens, encoder.vectors(packed, "mean", precision)]
+
+    by_calls = found()
+    assert not asked
+    for _ in range(OFTEN):
+        encoder(packed, precision)
+    asked.clear()
+    for at_once, wanted in zip(found(), by_calls, strict=True):
+        torch.testing.assert_close(at_once, wanted, rtol=0, atol=0)
+    assert len(asked) == (0 if length == 65 else 3)
 
 
 @torch.no_grad()

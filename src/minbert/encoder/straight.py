@@ -25,6 +25,10 @@ ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": (
 """What the matrix library calls the activations of `config.json`."""
 
 
+OFTEN = 16
+"""So many single sequences go through the layers call by call: to compile that takes as long as 200 of them save."""
+
+
 class Kind(NamedTuple):
     """What all layers share: `eps` of the norms; name and form of the activation in the matrix library."""
 
@@ -43,6 +47,7 @@ class StraightLine:
     """The layers of an encoder without dropout and without the tasks' adapters."""
 
     def __init__(self) -> None:
+        self._asked = 0
         self._layers: nn.ModuleList | None = None
         self._kind = Kind(0, 0.0, "", "")
         self._tables: list[dict[str, Any]] = []
@@ -70,9 +75,10 @@ class StraightLine:
         self, packed: Packed, tables: list[Tensor], layers: nn.ModuleList, precision: torch.dtype, wanted: str
     ) -> Tensor | None:
         """The same from the ids of a pack of one sequence, in one call (alone.py); None where that cannot be."""
-        at_once, rows = all_at_once(), len(packed.ids)
-        # Rows of padding, which a longer one has for the matrix library's sake, must not be attended to.
-        if at_once is None or rounded(rows) != rows:
+        self._asked += 1
+        rows = len(packed.ids)
+        # A longer one gains little; and rows of padding, for the matrix library's sake, must not be attended to.
+        if self._asked <= OFTEN or rows > FEW or rounded(rows) != rows or (at_once := all_at_once()) is None:
             return None
         tensors, kind = self._made(layers, precision)
         return at_once(packed.ids, packed.positions, packed.segments, tables, tensors, *kind, wanted)
