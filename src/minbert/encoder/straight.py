@@ -76,7 +76,7 @@ class StraightLine:
     ) -> Tensor | None:
         """The same from the ids of a pack of one sequence, in one call (alone.py); None where that cannot be."""
         self._asked += 1
-        rows = len(packed.ids)
+        rows = packed.lengths[0]
         # A longer one gains little; and rows of padding, for the matrix library's sake, must not be attended to.
         if self._asked <= OFTEN or rows > FEW or rounded(rows) != rows or (at_once := all_at_once()) is None:
             return None

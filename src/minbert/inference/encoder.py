@@ -78,12 +78,13 @@ class SentenceEncoder:
     def _vectors(
         self, texts: Sequence[str], tokenizer: Tokenizer, how: Pooling, precision: Precision, advance: Advance
     ) -> Tensor:
-        kind = choose_precision(precision, self.encoder.device)
+        device = self.encoder.device
+        kind = choose_precision(precision, device)
         if len(texts) > 1:
             return embed_rows(self.encoder, texts_of([texts], tokenizer), how, advance, kind)
-        packed = pack([tokenizer.alone(texts[0])])
+        packed = pack([tokenizer.alone(texts[0])]).to(device)
         vector = embed_one(self.encoder, packed, how, kind)
-        advance(len(packed.ids))
+        advance(packed.lengths[0])
         return vector
 
     @torch.inference_mode()

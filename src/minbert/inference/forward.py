@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -49,8 +49,7 @@ def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
-    # For a short text it counts to ask all parts, so the whole is asked for them.
-    training = [part for part in module.modules() if part.training] if module.training else []
+    training = [part for part in module.modules() if part.training]
     for part in training:
         part.training = False
     try:
@@ -82,11 +81,10 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
     return model.calibrated(task, scores)
 
 
-@torch.inference_mode()
 def embed_one(encoder: Encoder, packed: Packed, how: Pooling, precision: torch.dtype) -> Tensor:
-    """The vector of a pack of one text, (1, width), as `embed_rows` makes it."""
-    with evaluating(encoder):
-        return encoder.vectors(packed.to(encoder.device), how, precision).cpu()
+    """The vector of a pack of one text on the encoder's device, (1, width), as `embed_rows` makes it."""
+    with torch.inference_mode(), evaluating(encoder) if encoder.training else nullcontext():
+        return encoder.vectors(packed, how, precision).cpu()
 
 
 @torch.inference_mode()
