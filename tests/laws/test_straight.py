@@ -53,6 +53,12 @@ def encoder_of(kind: str = "gelu") -> Encoder:
     return made.eval()
 
 
+def fresh_of(**sizes: Any) -> Encoder:
+    made = Bert(BertConfig(**{**SIZES, **sizes}))
+    fresh(made, 0.3, rng())
+    return made.eval()
+
+
 def pack_of(lengths: list[int]) -> Packed:
     ids = np.random.default_rng(sum(lengths)).integers(5, 50, sum(lengths))
     texts = np.split(ids, np.cumsum(lengths)[:-1])
@@ -122,6 +128,22 @@ def test_compiled_it_is_the_same_to_the_last_bit(
     for at_once, wanted in zip(found(), by_calls, strict=True):
         torch.testing.assert_close(at_once, wanted, rtol=0, atol=0)
     assert len(asked) == (0 if length == 65 else 3)
+
+
+def test_compiled_it_serves_encoders_of_any_size_with_gradients_off_in_any_way() -> None:
+    found: dict[tuple[int, bool], torch.Tensor] = {}
+    encoders = [encoder_of(), fresh_of(hidden_size=32, num_hidden_layers=3), encoder_of("relu")]
+    for call in range(OFTEN + 4):
+        for number, encoder in enumerate(encoders):
+            for inference in (True, False):
+                with torch.inference_mode() if inference else torch.no_grad():
+                    vector = encoder.vectors(pack_of([3 + call % 2]), "mean", torch.float32).clone()
+                wanted = found.setdefault((number, bool(call % 2)), vector)
+                torch.testing.assert_close(vector, wanted, rtol=0, atol=0)
+    encoder = encoders[0].train()
+    assert not torch.equal(*(encoder.vectors(pack_of([9]), "mean", torch.float32) for _ in range(2)))
+    with torch.no_grad():
+        assert not torch.equal(*(encoder.vectors(pack_of([9]), "mean", torch.float32) for _ in range(2)))
 
 
 @torch.no_grad()
