@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from minbert.encoder import (
     OWN_WAYS,
+    WEIGHTS,
     Adapter,
     AnyAdapter,
     ByTask,
@@ -23,8 +24,8 @@ from minbert.encoder import (
     folded,
     load_folder,
     low_rank_parameters,
-    resolve,
     save_folder,
+    whole_folder,
 )
 from minbert.errors import WeightsError
 from minbert.heads import HeadModule, start
@@ -32,7 +33,7 @@ from minbert.losses import Loss
 from minbert.outputs import Outputs
 from minbert.randomness import generator
 from minbert.regularizers import Regularizer
-from minbert.storage import valid_folder
+from minbert.storage import digests_of, valid_folder
 from minbert.tasks import AnyTask, Task
 from minbert.text.batches import Batch, Forms
 from minbert.text.tokenizer import Tokenizer
@@ -263,7 +264,7 @@ def load_model(folder: Path) -> MultiTaskModel:
     """
     folder = valid_folder(folder)
     pooling, tasks = read_settings(folder)
-    source = resolve(str(folder / "encoder"))
+    source = whole_folder(folder / "encoder", digests_of(folder).get(f"encoder/{WEIGHTS}", ""))
     tokens = json.loads((folder / "encoder" / "tokenizer_config.json").read_text())["model_max_length"]
     loaded = load_folder(source, tokens)
     model = MultiTaskModel(loaded.encoder, loaded.tokenizer, tasks, pooling, adapters=_read_adapters(folder))

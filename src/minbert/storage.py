@@ -115,6 +115,12 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
         shutil.rmtree(old, ignore_errors=True)
 
 
+def digests_of(folder: Path) -> dict[str, str]:
+    """What the manifest of a whole folder says: each file's digest."""
+    found: dict[str, str] = json.loads((folder / MANIFEST).read_text())
+    return found
+
+
 def faults_of(folder: Path) -> list[str]:
     """What is wrong with a folder that `write_folder` wrote: missing, changed or cut files."""
     manifest = folder / MANIFEST

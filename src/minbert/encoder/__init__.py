@@ -9,11 +9,12 @@ from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_o
 from minbert.encoder.hardware import OWN_WAYS, choose_precision, device_of, environment, keep_memory
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
-from minbert.encoder.sources import Source, resolve
+from minbert.encoder.sources import WEIGHTS, Source, resolve, whole_folder
 from minbert.encoder.split import ByTask
 
 __all__ = [
     "OWN_WAYS",
+    "WEIGHTS",
     "Adapter",
     "AnyAdapter",
     "AskedPooling",
@@ -40,4 +41,5 @@ __all__ = [
     "resolve",
     "save_folder",
     "tokenizer_of",
+    "whole_folder",
 ]

@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minbert.encoder.config import BertConfig
+from minbert.encoder.drawing import Table
 from minbert.encoder.dropout import Noise, drop_rows
 from minbert.shapes import Hidden
 from minbert.text.packed import Packed
@@ -21,9 +22,9 @@ class Embeddings(nn.Module):
 
     def __init__(self, config: BertConfig) -> None:
         super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
-        self.segment = nn.Embedding(config.type_vocab_size, config.hidden_size)
+        self.word = Table(config.vocab_size, config.hidden_size)
+        self.position = Table(config.max_position_embeddings, config.hidden_size)
+        self.segment = Table(config.type_vocab_size, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
         self.share = config.hidden_dropout_prob
 

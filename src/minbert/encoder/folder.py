@@ -9,6 +9,7 @@ from safetensors.torch import load_file, save
 
 from minbert.encoder.bert import Bert, fresh
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
+from minbert.encoder.drawing import undrawn
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
@@ -30,7 +31,7 @@ class Loaded(NamedTuple):
 
 
 def build(config: EncoderConfig) -> Encoder:
-    """The encoder of a config, with torch's usual first weights."""
+    """The encoder of a config."""
     if isinstance(config, MpnetConfig):
         return Mpnet(config)
     assert isinstance(config, BertConfig)
@@ -65,7 +66,8 @@ def load_folder(
         tensors = load_file(source.weights)
     except (SafetensorError, OSError) as fault:
         raise WeightsError(f"{source.weights}: expected safetensors, found what cannot be read ({fault})") from fault
-    encoder = build(config)
+    with undrawn():
+        encoder = build(config)
     fresh(encoder.pooler, config.initializer_range, generator(seed, "pooler"))
     remarks = fill(encoder, tensors, str(source.weights))
     return Loaded(encoder.eval(), tokenizer, remarks, how)

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from minbert.encoder.drawing import Drawn
 from minbert.encoder.split import Apart, apart
 
 _plain = ContextVar("plain", default=False)
@@ -69,7 +70,7 @@ def _of_bias(grad: Tensor, ctx: Any) -> Tensor:
     return grad.sum(0).to(ctx.dtype)
 
 
-class Linear(nn.Linear):
+class Linear(Drawn, nn.Linear):
     """`x W^T + b` in the type of `x`; the weights themselves stay float32.
 
     The weights are rounded once, and without gradients, on a processor, laid out as the matrix library wants them,

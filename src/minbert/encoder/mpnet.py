@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from minbert.encoder.config import MpnetConfig
+from minbert.encoder.drawing import Table
 from minbert.encoder.dropout import Noise, drop_rows
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.layout import Layout, layout_of
@@ -48,10 +49,10 @@ class MpnetEmbeddings(nn.Module):
 
     def __init__(self, config: MpnetConfig) -> None:
         super().__init__()
-        self.word = nn.Embedding(config.vocab_size, config.hidden_size)
-        self.position = nn.Embedding(config.max_position_embeddings, config.hidden_size)
+        self.word = Table(config.vocab_size, config.hidden_size)
+        self.position = Table(config.max_position_embeddings, config.hidden_size)
         self.norm = nn.LayerNorm(config.hidden_size, eps=config.layer_norm_eps)
-        self.relative = nn.Embedding(config.relative_attention_num_buckets, config.num_attention_heads)
+        self.relative = Table(config.relative_attention_num_buckets, config.num_attention_heads)
         self.first, self.share = config.first_position, config.hidden_dropout_prob
 
     def forward(self, packed: Packed, precision: torch.dtype | None = None, noise: Noise | None = None) -> Hidden:

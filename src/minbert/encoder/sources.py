@@ -156,7 +156,12 @@ def _installed(known: Known) -> Path | None:
         return None
 
 
-def _folder(name: str, folder: Path, digest: str) -> Source:
+def whole_folder(folder: Path, digest: str) -> Source:
+    """A folder that was just found whole, with the digest of its weights, which are not read again for it."""
+    return _folder(str(folder), folder, digest, checked=True)
+
+
+def _folder(name: str, folder: Path, digest: str, checked: bool = False) -> Source:
     """A folder in the Hugging Face layout."""
     missing = [file for file in ("config.json", WEIGHTS) if not (folder / file).is_file()]
     if missing:
@@ -166,7 +171,7 @@ def _folder(name: str, folder: Path, digest: str) -> Source:
     weights = folder / WEIGHTS
     usage = read_usage(lambda file: folder / file if (folder / file).is_file() else None)
     found = Source(name, config, weights, _tokenizer(folder), digest or digest_of(weights), usage)
-    return _checked(found) if digest else found
+    return _checked(found) if digest and not checked else found
 
 
 def _pickled(folder: Path) -> bool:
