@@ -158,11 +158,17 @@ def _installed(known: Known) -> Path | None:
 
 def whole_folder(folder: Path, digest: str) -> Source:
     """A folder that was just found whole, with the digest of its weights, which are not read again for it."""
-    return _folder(str(folder), folder, digest, checked=True)
+    return _read(str(folder), folder, digest)
 
 
-def _folder(name: str, folder: Path, digest: str, checked: bool = False) -> Source:
-    """A folder in the Hugging Face layout."""
+def _folder(name: str, folder: Path, digest: str) -> Source:
+    """A folder in the Hugging Face layout; its weights are checked where their digest is given."""
+    found = _read(name, folder, digest)
+    return _checked(found) if digest else found
+
+
+def _read(name: str, folder: Path, digest: str) -> Source:
+    """The same unchecked; an empty digest is worked out."""
     missing = [file for file in ("config.json", WEIGHTS) if not (folder / file).is_file()]
     if missing:
         hint = " (pickled weights are not read: convert them to safetensors)" if _pickled(folder) else ""
@@ -170,8 +176,7 @@ def _folder(name: str, folder: Path, digest: str, checked: bool = False) -> Sour
     config = parse_config((folder / "config.json").read_bytes(), folder / "config.json")
     weights = folder / WEIGHTS
     usage = read_usage(lambda file: folder / file if (folder / file).is_file() else None)
-    found = Source(name, config, weights, _tokenizer(folder), digest or digest_of(weights), usage)
-    return _checked(found) if digest and not checked else found
+    return Source(name, config, weights, _tokenizer(folder), digest or digest_of(weights), usage)
 
 
 def _pickled(folder: Path) -> bool:
