@@ -130,6 +130,17 @@ def test_compiled_it_is_the_same_to_the_last_bit(
     assert len(asked) == (0 if length == 65 else 3)
 
 
+@torch.no_grad()
+@pytest.mark.parametrize("pooling", ["mean", "cls"])
+def test_it_is_compiled_for_from_the_seventeenth_text_on(pooling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(straight, "all_at_once", lambda: asked.append(True) or alone.all_at_once())
+    encoder = encoder_of()
+    for number in range(1, OFTEN + 3):
+        encoder.vectors(pack_of([5]), pooling, torch.float32)
+        assert len(asked) == max(0, number - OFTEN)
+
+
 def test_compiled_it_serves_encoders_of_any_size_with_gradients_off_in_any_way() -> None:
     found: dict[tuple[int, bool], torch.Tensor] = {}
     encoders = [encoder_of(), fresh_of(hidden_size=32, num_hidden_layers=3), encoder_of("relu")]

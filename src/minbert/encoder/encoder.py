@@ -21,7 +21,7 @@ from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.encoder.split import ByTask, Owners, current, kept_apart
-from minbert.encoder.straight import StraightLine, goes_straight
+from minbert.encoder.straight import StraightLine, Wanted, goes_straight
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
@@ -99,8 +99,8 @@ class Encoder(nn.Module, ABC):
             adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
             owners: of the parts, where the gradients of their tasks are kept apart; None: they are summed.
         """
-        if self._goes_straight(packed, precision) and not any(adapters):
-            return self._straight(packed, precision or self.precision, firsts)
+        if precision and self._goes_straight(packed, precision) and not any(adapters):
+            return self._straight(packed, precision, "first" if firsts else "tokens")
         layout = self.layout(packed)
         with nullcontext() if precision else plain_products(), kept_apart(owners, layout):
             noise = Noise(layout, seeds, packed.ids.device) if self.training else None
@@ -113,23 +113,21 @@ class Encoder(nn.Module, ABC):
             top: Hidden | Vectors = last(hidden, layout, chosen, noise, beside(len(below), hidden, firsts))
             return top if firsts else top[: len(packed.ids)]
 
-    def _goes_straight(self, packed: Packed, precision: torch.dtype | None) -> bool:
+    def _goes_straight(self, packed: Packed, precision: torch.dtype) -> bool:
         return goes_straight(packed.ids.device, precision) and not self.training
 
-    def _straight(self, packed: Packed, precision: torch.dtype, firsts: bool) -> Hidden | Vectors:
-        """`forward` without a way back, dropout and the tasks' adapters."""
-        alone = self._alone(packed, precision, "first" if firsts else "tokens")
-        if alone is not None:
-            return alone
-        hidden, chosen = _padded(self.embeddings(packed, precision)), packed.offsets[:-1] if firsts else None
+    def _straight(self, packed: Packed, precision: torch.dtype, wanted: Wanted) -> Hidden | Vectors:
+        """What is wanted of a pack, without a way back, dropout and the tasks' adapters."""
+        if len(packed) == 1 and isinstance(self.embeddings, Embeddings):
+            alone = self._line.alone(packed, self.embeddings.tables(), self.layers, precision, wanted)
+            if alone is not None:
+                return alone
+        hidden, chosen = _padded(self.embeddings(packed, precision)), packed.offsets[:-1] if wanted == "first" else None
         top = self._line(hidden, self.layers, self.layout(packed), chosen)
-        return top if firsts else top[: len(packed.ids)]
-
-    def _alone(self, packed: Packed, precision: torch.dtype, wanted: str) -> Tensor | None:
-        """What is wanted of a pack of one sequence in one call (alone.py); None where that cannot be."""
-        if len(packed) > 1 or not isinstance(self.embeddings, Embeddings):
-            return None
-        return self._line.alone(packed, self.embeddings.tables(), self.layers, precision, wanted)
+        if wanted == "first":
+            return top
+        tokens = top[: len(packed.ids)]
+        return pool(tokens, packed, wanted, self.pooler) if wanted == "mean" else tokens
 
     def _embedded(self, packed: Packed, precision: torch.dtype | None, noise: Noise | None) -> Hidden:
         """What goes into the first layer; each task's by weights of its own, where tasks are kept apart."""
@@ -149,10 +147,10 @@ class Encoder(nn.Module, ABC):
 
     def vectors(self, packed: Packed, how: Pooling, precision: torch.dtype | None = None) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given; None: in the encoder's precision."""
-        precision, alone = precision or self.precision, None
+        precision = precision or self.precision
         if how == "mean" and self._goes_straight(packed, precision):
-            alone = self._alone(packed, precision, how)
-        return pool(self(packed, precision, how != "mean"), packed, how, self.pooler) if alone is None else alone
+            return self._straight(packed, precision, how)
+        return pool(self(packed, precision, how != "mean"), packed, how, self.pooler)
 
     def vectors_of(
         self,

@@ -8,7 +8,7 @@ weights have changed. One sequence alone goes from its ids to the end in one cal
 
 from itertools import chain
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,8 @@ from minbert.text.packed import Packed
 ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
 """What the matrix library calls the activations of `config.json`."""
 
+Wanted = Literal["tokens", "first", "mean"]
+"""All tokens' vectors, those of first tokens, or means."""
 
 OFTEN = 16
 """So many single sequences go through the layers call by call: to compile that takes as long as 200 of them save."""
@@ -72,7 +74,7 @@ class StraightLine:
         return top
 
     def alone(
-        self, packed: Packed, tables: list[Tensor], layers: nn.ModuleList, precision: torch.dtype, wanted: str
+        self, packed: Packed, tables: list[Tensor], layers: nn.ModuleList, precision: torch.dtype, wanted: Wanted
     ) -> Tensor | None:
         """The same from the ids of a pack of one sequence, in one call (alone.py); None where that cannot be."""
         self._asked += 1

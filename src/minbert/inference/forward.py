@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 
 import numpy as np
 import numpy.typing as npt
@@ -49,7 +49,11 @@ def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
 @contextmanager
 def evaluating(module: nn.Module) -> Iterator[None]:
     """Dropout off; afterwards each part is in the mode that it was in."""
-    training = [part for part in module.modules() if part.training]
+    # By the modules' own tables, since for a short text their way of looking up parts counts.
+    parts = [module]
+    for part in parts:
+        parts += [child for child in part._modules.values() if child is not None]
+    training = [part for part in parts if part.training]
     for part in training:
         part.training = False
     try:
@@ -81,9 +85,10 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
     return model.calibrated(task, scores)
 
 
+@torch.inference_mode()
 def embed_one(encoder: Encoder, packed: Packed, how: Pooling, precision: torch.dtype) -> Tensor:
     """The vector of a pack of one text on the encoder's device, (1, width), as `embed_rows` makes it."""
-    with torch.inference_mode(), evaluating(encoder) if encoder.training else nullcontext():
+    with evaluating(encoder):
         return encoder.vectors(packed, how, precision).cpu()
 
 
