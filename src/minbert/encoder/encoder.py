@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.func import functional_call
 
 from minbert.encoder.adapters import Beside, TaskAdapter
+from minbert.encoder.alone import Wanted
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise, drop_rows
 from minbert.encoder.embeddings import Embeddings
@@ -21,7 +22,7 @@ from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import plain_products
 from minbert.encoder.pooling import Pooling, pool
 from minbert.encoder.split import ByTask, Owners, current, kept_apart
-from minbert.encoder.straight import StraightLine, Wanted, goes_straight
+from minbert.encoder.straight import StraightLine, goes_straight
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed, join
 
@@ -99,7 +100,7 @@ class Encoder(nn.Module, ABC):
             adapters: of the tasks, one per part of the pack, None for a part without; empty: no part has one.
             owners: of the parts, where the gradients of their tasks are kept apart; None: they are summed.
         """
-        if precision and self._goes_straight(packed, precision) and not any(adapters):
+        if precision and self.goes_straight(packed, precision) and not any(adapters):
             return self._straight(packed, precision, "first" if firsts else "tokens")
         layout = self.layout(packed)
         with nullcontext() if precision else plain_products(), kept_apart(owners, layout):
@@ -113,13 +114,14 @@ class Encoder(nn.Module, ABC):
             top: Hidden | Vectors = last(hidden, layout, chosen, noise, beside(len(below), hidden, firsts))
             return top if firsts else top[: len(packed.ids)]
 
-    def _goes_straight(self, packed: Packed, precision: torch.dtype) -> bool:
+    def goes_straight(self, packed: Packed, precision: torch.dtype) -> bool:
+        """Whether a pack goes the straight way, on which nothing is dropped, whatever mode the layers are in."""
         return goes_straight(packed.ids.device, precision) and not self.training
 
     def _straight(self, packed: Packed, precision: torch.dtype, wanted: Wanted) -> Hidden | Vectors:
         """What is wanted of a pack, without a way back, dropout and the tasks' adapters."""
         if len(packed) == 1 and isinstance(self.embeddings, Embeddings):
-            alone = self._line.alone(packed, self.embeddings.tables(), self.layers, precision, wanted)
+            alone = self._line.alone(packed, self.embeddings, self.layers, precision, wanted)
             if alone is not None:
                 return alone
         hidden, chosen = _padded(self.embeddings(packed, precision)), packed.offsets[:-1] if wanted == "first" else None
@@ -148,7 +150,7 @@ class Encoder(nn.Module, ABC):
     def vectors(self, packed: Packed, how: Pooling, precision: torch.dtype | None = None) -> Vectors:
         """One vector per sequence, in the order in which the sequences were given; None: in the encoder's precision."""
         precision = precision or self.precision
-        if how == "mean" and self._goes_straight(packed, precision):
+        if how == "mean" and self.goes_straight(packed, precision):
             return self._straight(packed, precision, how)
         return pool(self(packed, precision, how != "mean"), packed, how, self.pooler)
 

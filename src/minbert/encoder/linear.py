@@ -103,6 +103,10 @@ class Linear(Drawn, nn.Linear):
         """W and b rounded to a type, W as the matrix library wants it."""
         return self._kept(dtype)
 
+    def as_it_is(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
+        """W and b rounded to a type, without a way back."""
+        return self.whole().detach().to(dtype), self.bias.detach().to(dtype)
+
     def _kept(self, dtype: torch.dtype) -> tuple[Tensor, Tensor]:
         """The same of the layer's own W, without what LoRA adds to it."""
         # A module looks its tensors up in Python: for a short text that counts.

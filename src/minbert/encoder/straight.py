@@ -2,21 +2,23 @@
 
 In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
 two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
-weights have changed. One sequence alone goes from its ids to the end in one call (alone.py).
+weights have changed. In bfloat16 one short sequence alone goes from its ids to the end in one graph (alone.py).
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
+from collections import Counter
 from itertools import chain
 from operator import is_
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minbert.encoder.alone import PER_LAYER, all_at_once
+from minbert.encoder.alone import LONGEST, PER_LAYER, Graph, Kind, Wanted, graph_of, rows_for
 from minbert.encoder.attention import FEW, attend
+from minbert.encoder.embeddings import Embeddings
 from minbert.encoder.layer import Layer
-from minbert.encoder.layout import Layout, rounded
+from minbert.encoder.layout import Layout
 from minbert.encoder.linear import fused_product, fused_sum, lays_out
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
@@ -24,20 +26,13 @@ from minbert.text.packed import Packed
 ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
 """What the matrix library calls the activations of `config.json`."""
 
-Wanted = Literal["tokens", "first", "mean"]
-"""All tokens' vectors, those of first tokens, or means."""
+OFTEN = 32
+"""So many single sequences of a length go through the layers call by call: a graph takes as long to make as some 300
+of them save."""
 
-OFTEN = 16
-"""So many single sequences go through the layers call by call: to compile that takes as long as 200 of them save."""
-
-
-class Kind(NamedTuple):
-    """What all layers share: `eps` of the norms; name and form of the activation in the matrix library."""
-
-    heads: int
-    eps: float
-    activation: str
-    form: str
+LIGHT = 1 << 25
+"""The most numbers in layers that graphs are made for: each graph holds them once more, and the more of them, the less
+the calls count for."""
 
 
 def goes_straight(device: torch.device, precision: torch.dtype | None) -> bool:
@@ -45,75 +40,112 @@ def goes_straight(device: torch.device, precision: torch.dtype | None) -> bool:
     return not torch.is_grad_enabled() and lays_out(device, precision)
 
 
+class Watch:
+    """Sees whether modules still have the parts, and their weights the numbers, that they had when it was made.
+
+    Their tables are read as they are: a module looks its parts up in Python, and for a short text that counts.
+    """
+
+    def __init__(self, *modules: nn.Module) -> None:
+        self.modules = modules
+        inner: list[Any] = list(modules)
+        for module in inner:
+            inner += [part for part in module._modules.values() if part is not None]
+        self._tables = [table for module in inner for table in (module._modules, module._parameters) if table]
+        self._parts = self._found()
+        self._weights = [part for part in self._parts if isinstance(part, Tensor)]
+        # Weights that were made in inference mode do not tell when they change.
+        self._tells = not any(weight.is_inference() for weight in self._weights)
+        self._state = self._tells and self._numbers()
+
+    def sees_the_same(self, *modules: nn.Module) -> bool:
+        """Whether these are the modules, and nothing in them has changed."""
+        if len(modules) != len(self.modules) or not all(map(is_, modules, self.modules)):
+            return False
+        parts = self._found()
+        same = len(parts) == len(self._parts) and all(map(is_, parts, self._parts))
+        return same and self._tells and self._numbers() == self._state
+
+    def _found(self) -> list[Any]:
+        return [*chain.from_iterable(map(dict.values, self._tables))]
+
+    def _numbers(self) -> list[int]:
+        """What changes when a weight does: by an operation on it, or because other numbers were put in its place."""
+        return [*map(Tensor.data_ptr, self._weights), *[weight._version for weight in self._weights]]
+
+
 class StraightLine:
     """The layers of an encoder without dropout and without the tasks' adapters."""
 
     def __init__(self) -> None:
-        self._asked = 0
-        self._layers: nn.ModuleList | None = None
+        self._watch = Watch()
         self._kind = Kind(0, 0.0, "", "")
-        self._tables: list[dict[str, Any]] = []
-        self._parts: list[Any] = []
-        self._weights: list[Tensor] = []
-        self._state: list[int] = []
         self._tensors: dict[torch.dtype, list[Tensor]] = {}
+        self._watch_below = Watch()
+        self._asked: Counter[tuple[int, Wanted]] = Counter()
+        self._graphs: dict[tuple[int, Wanted], Graph | None] = {}
 
     def __call__(
         self, hidden: Hidden, layers: nn.ModuleList, layout: Layout, firsts: Tensor | None = None
     ) -> Hidden | Vectors:
         """What the layers make of the tokens of a pack, or of these only: where each sequence's first one stands."""
-        tensors, kind = self._made(layers, hidden.dtype)
+        self._look(layers)
+        dtype = hidden.dtype
+        if dtype not in self._tensors:
+            self._tensors[dtype] = [tensor for layer in layers for tensor in _tensors(layer, dtype)]
+        tensors = self._tensors[dtype]
         # For a few tokens, the last layer's calls count for more than what it does.
         skips = firsts is not None and len(hidden) > FEW
         if skips:
             tensors = tensors[:-PER_LAYER]
-        hidden = _through(hidden, layout, tensors, kind)
+        hidden = _through(hidden, layout, tensors, self._kind)
         if firsts is None:
             return hidden
         top: Vectors = layers[-1](hidden, layout, firsts) if skips else hidden.index_select(0, firsts)
         return top
 
     def alone(
-        self, packed: Packed, tables: list[Tensor], layers: nn.ModuleList, precision: torch.dtype, wanted: Wanted
+        self, packed: Packed, embeddings: Embeddings, layers: nn.ModuleList, precision: torch.dtype, wanted: Wanted
     ) -> Tensor | None:
-        """The same from the ids of a pack of one sequence, in one call (alone.py); None where that cannot be."""
-        self._asked += 1
-        rows = packed.lengths[0]
-        # A longer one gains little; and rows of padding, for the matrix library's sake, must not be attended to.
-        if self._asked <= OFTEN or rows > FEW or rounded(rows) != rows or (at_once := all_at_once()) is None:
+        """The same from the ids of a pack of one sequence, in one graph (alone.py); None where that does not pay.
+
+        (In float32 it does not: there the matrix library has little to prepare.)
+        """
+        rows = rows_for(packed.lengths[0])
+        if precision != torch.bfloat16 or rows > min(LONGEST, len(embeddings.position.weight)):
             return None
-        tensors, kind = self._made(layers, precision)
-        return at_once(packed.ids, packed.positions, packed.segments, tables, tensors, *kind, wanted)
+        self._look(layers)
+        if not self._watch_below.sees_the_same(embeddings):
+            self._watch_below = Watch(embeddings)
+            self._asked.clear()
+            self._graphs.clear()
+        key = (rows, wanted)
+        if key not in self._graphs:
+            self._asked[key] += 1
+            if self._asked[key] <= OFTEN:
+                return None
+            self._graphs[key] = self._graph(rows, embeddings, layers, wanted)
+        graph = self._graphs[key]
+        return None if graph is None else graph(packed.ids, packed.segments)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the encoder takes over: nothing, it makes its own."""
         return StraightLine().__dict__
 
-    def _made(self, layers: nn.ModuleList, dtype: torch.dtype) -> tuple[list[Tensor], Kind]:
-        """The layers' tensors and kind, anew where a weight has changed or another stands in its place."""
-        parts = [*chain.from_iterable(map(dict.values, self._tables))]
-        if layers is not self._layers or len(parts) != len(self._parts) or not all(map(is_, parts, self._parts)):
-            self._stand(layers)
-        if (state := _state(self._weights)) != self._state or not state:
-            self._state, self._tensors = state, {}
-        if dtype not in self._tensors:
-            self._tensors[dtype] = [tensor for layer in layers for tensor in _tensors(layer, dtype)]
-        return self._tensors[dtype], self._kind
+    def _look(self, layers: nn.ModuleList) -> None:
+        """Forgets what was made of the layers' weights where one has changed, or another stands in its place."""
+        if not self._watch.sees_the_same(layers):
+            self._watch, self._kind = Watch(layers), _kind(layers[-1])
+            self._tensors.clear()
+            self._asked.clear()
+            self._graphs.clear()
 
-    def _stand(self, layers: nn.ModuleList) -> None:
-        """Notes which parts and weights the layers have, by the modules' own tables.
-
-        (A module looks its parts up in Python, and for a short text that counts.)
-        """
-        modules: list[Any] = [layers]
-        for module in modules:
-            modules += module._modules.values()
-        self._tables = [table for module in modules for table in (module._modules, module._parameters) if table]
-        self._parts = [part for table in self._tables for part in table.values()]
-        weights = [part for part in self._parts if isinstance(part, Tensor)]
-        # Weights that were made in inference mode do not tell when they change.
-        self._weights = [] if any(weight.is_inference() for weight in weights) else weights
-        self._layers, self._kind, self._state = layers, _kind(layers[-1]), []
+    def _graph(self, rows: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
+        if sum(weight.numel() for weight in layers.parameters()) > LIGHT:
+            return None
+        tables = [table.detach() for table in embeddings.tables()]
+        tensors = [tensor for layer in layers for tensor in _tensors(layer, torch.bfloat16, laid_out=False)]
+        return graph_of(rows, tables, tensors, self._kind, wanted)
 
 
 def _through(hidden: Hidden, layout: Layout, tensors: list[Tensor], kind: Kind) -> Hidden:
@@ -139,17 +171,11 @@ def _kind(layer: nn.Module) -> Kind:
     return Kind(layer.attention.heads, layer.norm.eps, *ACTIVATIONS[layer.activation])
 
 
-def _tensors(layer: nn.Module, dtype: torch.dtype) -> list[Tensor]:
-    """Weights (those of products laid out) and bias of each part, as `all_layers` takes them."""
+def _tensors(layer: nn.Module, dtype: torch.dtype, laid_out: bool = True) -> list[Tensor]:
+    """Weights and bias of each part, in the order of alone.py; those of products laid out, or as they are."""
     assert isinstance(layer, Layer)
-    attention, norms = layer.attention, (layer.attention_norm, layer.norm)
-    projection, output, up, down = (
-        part.laid_out(dtype) for part in (attention.projection, attention.output, layer.up, layer.down)
-    )
-    first_norm, norm = ((norm.weight, norm.bias) for norm in norms)
+    attention = layer.attention
+    parts = (attention.projection, attention.output, layer.up, layer.down)
+    projection, output, up, down = (part.laid_out(dtype) if laid_out else part.as_it_is(dtype) for part in parts)
+    first_norm, norm = ((norm.weight.detach(), norm.bias.detach()) for norm in (layer.attention_norm, layer.norm))
     return [*projection, *output, *first_norm, *up, *down, *norm]
-
-
-def _state(weights: list[Tensor]) -> list[int]:
-    """What changes when a weight does: by an operation on it, or because other numbers were put in its place."""
-    return [*map(Tensor.data_ptr, weights), *[weight._version for weight in weights]]

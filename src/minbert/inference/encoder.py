@@ -66,10 +66,10 @@ class SentenceEncoder:
         if not distinct:
             return np.empty((0, self.encoder.width), dtype=np.float32)
         tokenizer = self.tokenizer if prompt is None else self.tokenizer.with_prompt(prompt)
-        vectors = self._vectors(distinct, tokenizer, pooling or self.pooling, precision, advance)
+        result: Array = self._vectors(distinct, tokenizer, pooling or self.pooling, precision, advance).numpy()
         if self.normalize if normalize is None else normalize:
-            vectors = vectors / torch.linalg.vector_norm(vectors, dim=-1, keepdim=True).clamp_min(TINY)
-        result: Array = vectors.numpy()
+            lengths = np.sqrt(np.einsum("ij,ij->i", result, result))
+            result = result / np.maximum(lengths, TINY)[:, None]
         if len(distinct) == len(texts):
             return result
         place = {text: i for i, text in enumerate(distinct)}

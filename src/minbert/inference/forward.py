@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import numpy.typing as npt
@@ -88,7 +88,9 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
 @torch.inference_mode()
 def embed_one(encoder: Encoder, packed: Packed, how: Pooling, precision: torch.dtype) -> Tensor:
     """The vector of a pack of one text on the encoder's device, (1, width), as `embed_rows` makes it."""
-    with evaluating(encoder):
+    # Where no part is called that could drop anything, none need be asked: for a short text that counts.
+    drops = how != "mean" or not encoder.goes_straight(packed, precision)
+    with evaluating(encoder) if drops else nullcontext():
         return encoder.vectors(packed, how, precision).cpu()
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minbert.encoder import Pooling
+from minbert.encoder.straight import OFTEN
 from minbert.errors import WeightsError
 from minbert.inference import SentenceEncoder, load_encoder, packs_of
 
@@ -97,6 +98,19 @@ class TestEmbed:
         full, half = (real.embed(questions, precision=name) for name in ("float32", "bfloat16"))
         assert half.dtype == np.float32 and not np.array_equal(full, half)
         assert (full * half).sum(1).min() > 0.999
+
+    def test_a_text_that_came_often_has_the_vector_that_it_had_at_first(
+        self, real: SentenceEncoder, questions: list[str]
+    ) -> None:
+        chosen = [questions[0], " ".join(questions[:4])]
+        exact, first = real.embed(chosen, precision="float32"), real.embed(chosen, precision="bfloat16")
+        for text, full, half in zip(chosen, exact, first, strict=True):
+            for _ in range(OFTEN + 2):
+                (found,) = real.embed([text], precision="bfloat16")
+                assert full @ found > 0.999 and half @ found > 0.9999
+                np.testing.assert_array_equal(
+                    real.embed([text], precision="float32"), real.embed([text], precision="float32")
+                )
 
 
 class TestHidden:
