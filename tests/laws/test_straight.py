@@ -1,7 +1,6 @@
 """Without gradients tokens go another way through the layers, to the same end."""
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -9,7 +8,6 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import nn
 
 import minbert.encoder.alone as alone
 import minbert.encoder.attention as attention
@@ -106,139 +104,57 @@ def test_it_is_not_for_gradients_nor_for_types_that_the_matrix_library_has_not()
         assert not straight.goes_straight(cpu, torch.float64) and not straight.goes_straight(cpu, None)
 
 
-class Graphs:
-    """Counts the graphs that are made, and the sequences that go through them."""
-
-    def __init__(self, patch: pytest.MonkeyPatch) -> None:
-        self.made, self.runs = 0, 0
-        patch.setattr(straight, "graph_of", self)
-
-    def __call__(self, *given: Any) -> Any:
-        graph = alone.graph_of(*given)
-        assert (graph is not None) == (sys.version_info < (3, 14))
-        if graph is None:
-            return None
-        self.made += 1
-
-        def run(*given: torch.Tensor) -> torch.Tensor:
-            self.runs += 1
-            return graph(*given)
-
-        return run
-
-
-@pytest.fixture
-def graphs(monkeypatch: pytest.MonkeyPatch) -> Graphs:
-    monkeypatch.setattr(straight, "OFTEN", 0)
-    return Graphs(monkeypatch)
-
-
-needs_graphs = pytest.mark.skipif(sys.version_info >= (3, 14), reason="TorchScript is not for this Python")
-
-
-@needs_graphs
 @torch.no_grad()
 @pytest.mark.parametrize("kind", ["gelu", "gelu_new", "relu", "lora"])
-def test_a_graph_leads_where_the_calls_do(kind: str, graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = encoder_of(kind)
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+@pytest.mark.parametrize("length", [1, 9, 65, 72])
+def test_compiled_it_is_the_same_to_the_last_bit(
+    kind: str, precision: torch.dtype, length: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(straight, "all_at_once", lambda: asked.append(True) or alone.all_at_once())
+    assert (alone.all_at_once() is not None) == (sys.version_info < (3, 14))
+    encoder, packed = encoder_of(kind), pack_of([length])
 
-    def found(length: int) -> list[torch.Tensor]:
-        packed = pack_of([length])
-        tokens = [encoder(packed, torch.bfloat16, firsts).float() for firsts in (False, True)]
-        return [*tokens, encoder.vectors(packed, "mean", torch.bfloat16)]
+    def found() -> list[torch.Tensor]:
+        tokens = [encoder(packed, precision, firsts) for firsts in (False, True)]
+        return [*tokens, encoder.vectors(packed, "mean", precision)]
 
-    for length in (1, 9, 16, 17, 71, 80):
-        in_graphs = found(length)
-        assert graphs.runs == 3
-        with monkeypatch.context() as patch:
-            patch.setattr(straight, "LONGEST", 0)
-            by_calls = found(length)
-        assert graphs.runs == 3
-        graphs.runs = 0
-        for one, other in zip(in_graphs, by_calls, strict=True):
-            torch.testing.assert_close(one, other, rtol=0.05, atol=0.05)
-    assert graphs.made == 3 * 3  # of 16, 32 and 80 rows
-
-
-@torch.no_grad()
-def test_there_are_none_in_float32_nor_for_long_or_heavy_ones(graphs: Graphs, monkeypatch: pytest.MonkeyPatch) -> None:
-    encoder = fresh_of(max_position_embeddings=120)
-    encoder(pack_of([9]), torch.float32)
-    encoder(pack_of([97]), torch.bfloat16)
-    encoder(pack_of([9, 9]), torch.bfloat16)
-    fresh_of(max_position_embeddings=10)(pack_of([9]), torch.bfloat16)
-    monkeypatch.setattr(straight, "LIGHT", 100)
-    encoder(pack_of([9]), torch.bfloat16)
-    encoder_of("mpnet")(pack_of([9]), torch.bfloat16)
-    assert graphs.made == graphs.runs == 0
+    by_calls = found()
+    assert not asked
+    for _ in range(OFTEN):
+        encoder(packed, precision)
+    asked.clear()
+    for at_once, wanted in zip(found(), by_calls, strict=True):
+        torch.testing.assert_close(at_once, wanted, rtol=0, atol=0)
+    assert len(asked) == (0 if length == 65 else 3)
 
 
-@needs_graphs
 @torch.no_grad()
 @pytest.mark.parametrize("pooling", ["mean", "cls"])
-def test_one_is_made_for_a_length_that_came_often(pooling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    graphs, encoder = Graphs(monkeypatch), encoder_of()
-    for number in range(1, OFTEN + 3):
-        encoder.vectors(pack_of([5]), pooling, torch.bfloat16)
-        encoder.vectors(pack_of([20]), pooling, torch.bfloat16)
-        assert graphs.runs == 2 * max(0, number - OFTEN)
-    assert graphs.made == 2
-
-
-@needs_graphs
-def test_a_graph_serves_with_gradients_off_in_any_way_and_in_several_threads(graphs: Graphs) -> None:
-    encoders = [encoder_of(), fresh_of(hidden_size=32, num_hidden_layers=3), encoder_of("relu")]
-
-    def vector(work: tuple[int, int, bool]) -> torch.Tensor:
-        number, length, inference = work
-        with torch.inference_mode() if inference else torch.no_grad():
-            return encoders[number].vectors(pack_of([length]), "mean", torch.bfloat16).clone()
-
-    works = [(number, length, off) for number in range(3) for length in (3, 4) for off in (True, False)] * 3
-    wanted = {work[:2]: vector(work) for work in works}
-    with ThreadPoolExecutor(4) as threads:
-        for work, found in zip(works, threads.map(vector, works), strict=True):
-            torch.testing.assert_close(found, wanted[work[:2]], rtol=0, atol=0)
-    assert graphs.made == 3 and graphs.runs == 2 * len(works)
-    encoder, packed = encoders[0].train(), pack_of([9])
-    for off in (torch.no_grad, torch.enable_grad):
-        with off():
-            assert not torch.equal(*(encoder.vectors(packed, "mean", torch.bfloat16) for _ in range(2)))
-    assert graphs.runs == 2 * len(works)
-
-
-@needs_graphs
-@torch.no_grad()
-@pytest.mark.parametrize("place", ["layers.1.down.weight", "layers.0.norm.weight", "embeddings.word.weight"])
-@pytest.mark.parametrize("change", ["by an operation", "other numbers in its place", "another tensor"])
-def test_a_graph_holds_until_a_weight_changes(place: str, change: str, graphs: Graphs) -> None:
-    encoder, other, packed = encoder_of(), encoder_of(), pack_of([5])
-    before = encoder(packed, torch.bfloat16)
-    for part in (encoder, other):
-        weight = part.get_parameter(place)
-        if change == "by an operation" or part is other:
-            weight.mul_(2.0)
-        elif change == "other numbers in its place":
-            weight.data = 2.0 * weight.data
-        else:
-            setattr(part.get_submodule(place.rpartition(".")[0]), place.rpartition(".")[2], nn.Parameter(2.0 * weight))
-    after = encoder(packed, torch.bfloat16)
-    torch.testing.assert_close(after, other(packed, torch.bfloat16), rtol=0, atol=0)
-    assert not torch.allclose(after, before)
-    encoder(packed, torch.bfloat16)
-    assert graphs.made == 3
-
-
-@needs_graphs
-def test_what_torch_was_told_of_fusion_stands_afterwards() -> None:
-    kind = alone.Kind(4, 1e-12, "gelu", "none")
+def test_it_is_compiled_for_from_the_seventeenth_text_on(pooling: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[bool] = []
+    monkeypatch.setattr(straight, "all_at_once", lambda: asked.append(True) or alone.all_at_once())
     encoder = encoder_of()
-    tables = [table.detach() for table in encoder.embeddings.tables()]  # type: ignore[operator, union-attr]
-    for told in (True, False):
-        torch.jit.enable_onednn_fusion(told)
-        tensors = straight._tensors(encoder.layers[0], torch.bfloat16, laid_out=False)
-        assert alone.graph_of(16, tables, tensors, kind, "mean") is not None
-        assert torch.jit.onednn_fusion_enabled() == told
+    for number in range(1, OFTEN + 3):
+        encoder.vectors(pack_of([5]), pooling, torch.float32)
+        assert len(asked) == max(0, number - OFTEN)
+
+
+def test_compiled_it_serves_encoders_of_any_size_with_gradients_off_in_any_way() -> None:
+    found: dict[tuple[int, bool], torch.Tensor] = {}
+    encoders = [encoder_of(), fresh_of(hidden_size=32, num_hidden_layers=3), encoder_of("relu")]
+    for call in range(OFTEN + 4):
+        for number, encoder in enumerate(encoders):
+            for inference in (True, False):
+                with torch.inference_mode() if inference else torch.no_grad():
+                    vector = encoder.vectors(pack_of([3 + call % 2]), "mean", torch.float32).clone()
+                wanted = found.setdefault((number, bool(call % 2)), vector)
+                torch.testing.assert_close(vector, wanted, rtol=0, atol=0)
+    encoder = encoders[0].train()
+    assert not torch.equal(*(encoder.vectors(pack_of([9]), "mean", torch.float32) for _ in range(2)))
+    with torch.no_grad():
+        assert not torch.equal(*(encoder.vectors(pack_of([9]), "mean", torch.float32) for _ in range(2)))
 
 
 @torch.no_grad()

@@ -15,7 +15,10 @@ WIDE = 32
 """The same of its way back, in bfloat16."""
 
 VERY_WIDE = 128
-"""Up to this length, rows of bfloat16 are faster by way of float32."""
+"""Up to this length, rows of bfloat16 are faster by way of float32, unless they fill registers to the last number."""
+
+REGISTER = 32
+"""Numbers of bfloat16; what is left of a row beyond a multiple of it is taken one by one."""
 
 
 def softmax(scores: Tensor) -> Tensor:
@@ -27,8 +30,8 @@ def softmax(scores: Tensor) -> Tensor:
         exact = scores.to(torch.promote_types(dtype, torch.float32))
         exact.sub_(exact.amax(-1, keepdim=True)).exp_()
         return exact.div_(exact.sum(-1, keepdim=True)).to(dtype)
-    if dtype == torch.bfloat16 and length <= VERY_WIDE:
-        return torch.softmax(scores, -1, dtype=torch.float32).to(dtype)
+    if dtype == torch.bfloat16 and length <= VERY_WIDE and length % REGISTER:
+        return torch.softmax(scores.float(), -1).to(dtype)
     return torch.softmax(scores, -1)
 
 

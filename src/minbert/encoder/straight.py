@@ -2,33 +2,35 @@
 
 In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
 two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
-weights have changed. In bfloat16 one short sequence alone goes from its ids to the end in one graph (alone.py).
+weights have changed. One short sequence alone goes from its ids to the end in one graph (alone.py).
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
 from collections import Counter
-from itertools import chain
-from operator import is_
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from minbert.encoder.alone import LONGEST, PER_LAYER, Graph, Kind, Wanted, graph_of, rows_for
+from minbert.encoder.alone import PER_LAYER, Wanted, all_at_once
 from minbert.encoder.attention import FEW, attend
 from minbert.encoder.embeddings import Embeddings
+from minbert.encoder.graph import Graph, Kind, graph_of, rows_for
 from minbert.encoder.layer import Layer
-from minbert.encoder.layout import Layout
+from minbert.encoder.layout import Layout, rounded
 from minbert.encoder.linear import fused_product, fused_sum, lays_out
+from minbert.encoder.watch import Watch
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
 
 ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
 """What the matrix library calls the activations of `config.json`."""
 
-OFTEN = 32
-"""So many single sequences of a length go through the layers call by call: a graph takes as long to make as some 300
-of them save."""
+OFTEN = 16
+"""So many single sequences go through the layers call by call: to compile that takes as long as 200 of them save."""
+
+OFTEN_OF_A_LENGTH = 32
+"""The same before a graph is made for a length: that takes as long as some 300 of them save."""
 
 LIGHT = 1 << 25
 """The most numbers in layers that graphs are made for: each graph holds them once more, and the more of them, the less
@@ -40,49 +42,15 @@ def goes_straight(device: torch.device, precision: torch.dtype | None) -> bool:
     return not torch.is_grad_enabled() and lays_out(device, precision)
 
 
-class Watch:
-    """Sees whether modules still have the parts, and their weights the numbers, that they had when it was made.
-
-    Their tables are read as they are: a module looks its parts up in Python, and for a short text that counts.
-    """
-
-    def __init__(self, *modules: nn.Module) -> None:
-        self.modules = modules
-        inner: list[Any] = list(modules)
-        for module in inner:
-            inner += [part for part in module._modules.values() if part is not None]
-        self._tables = [table for module in inner for table in (module._modules, module._parameters) if table]
-        self._parts = self._found()
-        self._weights = [part for part in self._parts if isinstance(part, Tensor)]
-        # Weights that were made in inference mode do not tell when they change.
-        self._tells = not any(weight.is_inference() for weight in self._weights)
-        self._state = self._tells and self._numbers()
-
-    def sees_the_same(self, *modules: nn.Module) -> bool:
-        """Whether these are the modules, and nothing in them has changed."""
-        if len(modules) != len(self.modules) or not all(map(is_, modules, self.modules)):
-            return False
-        parts = self._found()
-        same = len(parts) == len(self._parts) and all(map(is_, parts, self._parts))
-        return same and self._tells and self._numbers() == self._state
-
-    def _found(self) -> list[Any]:
-        return [*chain.from_iterable(map(dict.values, self._tables))]
-
-    def _numbers(self) -> list[int]:
-        """What changes when a weight does: by an operation on it, or because other numbers were put in its place."""
-        return [*map(Tensor.data_ptr, self._weights), *[weight._version for weight in self._weights]]
-
-
 class StraightLine:
     """The layers of an encoder without dropout and without the tasks' adapters."""
 
     def __init__(self) -> None:
-        self._watch = Watch()
+        self._watch, self._watch_below = Watch(), Watch()
         self._kind = Kind(0, 0.0, "", "")
         self._tensors: dict[torch.dtype, list[Tensor]] = {}
-        self._watch_below = Watch()
-        self._asked: Counter[tuple[int, Wanted]] = Counter()
+        self._asked = 0
+        self._lengths: Counter[tuple[int, Wanted]] = Counter()
         self._graphs: dict[tuple[int, Wanted], Graph | None] = {}
 
     def __call__(
@@ -90,10 +58,7 @@ class StraightLine:
     ) -> Hidden | Vectors:
         """What the layers make of the tokens of a pack, or of these only: where each sequence's first one stands."""
         self._look(layers)
-        dtype = hidden.dtype
-        if dtype not in self._tensors:
-            self._tensors[dtype] = [tensor for layer in layers for tensor in _tensors(layer, dtype)]
-        tensors = self._tensors[dtype]
+        tensors = self._laid_out(layers, hidden.dtype)
         # For a few tokens, the last layer's calls count for more than what it does.
         skips = firsts is not None and len(hidden) > FEW
         if skips:
@@ -107,26 +72,20 @@ class StraightLine:
     def alone(
         self, packed: Packed, embeddings: Embeddings, layers: nn.ModuleList, precision: torch.dtype, wanted: Wanted
     ) -> Tensor | None:
-        """The same from the ids of a pack of one sequence, in one graph (alone.py); None where that does not pay.
-
-        (In float32 it does not: there the matrix library has little to prepare.)
-        """
-        rows = rows_for(packed.lengths[0])
-        if precision != torch.bfloat16 or rows > min(LONGEST, len(embeddings.position.weight)):
+        """The same from the ids of a pack of one sequence, in one call; None where that cannot be."""
+        self._asked += 1
+        tokens = packed.lengths[0]
+        # A longer one gains little.
+        if self._asked <= OFTEN or tokens > FEW:
             return None
         self._look(layers)
-        if not self._watch_below.sees_the_same(embeddings):
-            self._watch_below = Watch(embeddings)
-            self._asked.clear()
-            self._graphs.clear()
-        key = (rows, wanted)
-        if key not in self._graphs:
-            self._asked[key] += 1
-            if self._asked[key] <= OFTEN:
-                return None
-            self._graphs[key] = self._graph(rows, embeddings, layers, wanted)
-        graph = self._graphs[key]
-        return None if graph is None else graph(packed.ids, packed.segments)
+        if precision == torch.bfloat16 and (graph := self._graph(tokens, embeddings, layers, wanted)):
+            return graph(packed.ids, packed.segments)
+        # Rows of padding, for the matrix library's sake, must not be attended to.
+        if rounded(tokens) != tokens or (at_once := all_at_once()) is None:
+            return None
+        given = (packed.ids, packed.positions, packed.segments, embeddings.tables())
+        return at_once(*given, self._laid_out(layers, precision), *self._kind, wanted)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the encoder takes over: nothing, it makes its own."""
@@ -135,14 +94,32 @@ class StraightLine:
     def _look(self, layers: nn.ModuleList) -> None:
         """Forgets what was made of the layers' weights where one has changed, or another stands in its place."""
         if not self._watch.sees_the_same(layers):
-            self._watch, self._kind = Watch(layers), _kind(layers[-1])
+            self._watch, self._watch_below, self._kind = Watch(layers), Watch(), _kind(layers[-1])
             self._tensors.clear()
-            self._asked.clear()
-            self._graphs.clear()
 
-    def _graph(self, rows: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
-        if sum(weight.numel() for weight in layers.parameters()) > LIGHT:
-            return None
+    def _laid_out(self, layers: nn.ModuleList, dtype: torch.dtype) -> list[Tensor]:
+        if dtype not in self._tensors:
+            self._tensors[dtype] = [tensor for layer in layers for tensor in _tensors(layer, dtype)]
+        return self._tensors[dtype]
+
+    def _graph(self, tokens: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
+        """The graph for sequences of such a length, once they have come often enough; None: there is none."""
+        if not self._watch_below.sees_the_same(embeddings):
+            self._watch_below = Watch(embeddings)
+            self._lengths.clear()
+            self._graphs.clear()
+        rows = rows_for(tokens)
+        key = (rows, wanted)
+        if key not in self._graphs:
+            self._lengths[key] += 1
+            if self._lengths[key] <= OFTEN_OF_A_LENGTH:
+                return None
+            fits = rows <= len(embeddings.position.weight)
+            light = sum(weight.numel() for weight in layers.parameters()) <= LIGHT
+            self._graphs[key] = self._recorded(rows, embeddings, layers, wanted) if fits and light else None
+        return self._graphs[key]
+
+    def _recorded(self, rows: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
         tables = [table.detach() for table in embeddings.tables()]
         tensors = [tensor for layer in layers for tensor in _tensors(layer, torch.bfloat16, laid_out=False)]
         return graph_of(rows, tables, tensors, self._kind, wanted)

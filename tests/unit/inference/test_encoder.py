@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from minbert.encoder import Pooling
-from minbert.encoder.straight import OFTEN
+from minbert.encoder.straight import OFTEN, OFTEN_OF_A_LENGTH
 from minbert.errors import WeightsError
 from minbert.inference import SentenceEncoder, load_encoder, packs_of
 
@@ -105,7 +105,7 @@ class TestEmbed:
         chosen = [questions[0], " ".join(questions[:4])]
         exact, first = real.embed(chosen, precision="float32"), real.embed(chosen, precision="bfloat16")
         for text, full, half in zip(chosen, exact, first, strict=True):
-            for _ in range(OFTEN + 2):
+            for _ in range(OFTEN + OFTEN_OF_A_LENGTH + 2):
                 (found,) = real.embed([text], precision="bfloat16")
                 assert full @ found > 0.999 and half @ found > 0.9999
                 np.testing.assert_array_equal(
