@@ -27,7 +27,7 @@ SHORT = (
     "memory",
     "profile",
 )
-LONG = ("growth", "gpu")
+LONG = ("sizes", "growth", "gpu")
 
 
 def main(names: list[str]) -> None:

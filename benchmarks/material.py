@@ -79,9 +79,11 @@ def loaded(dropout: float | None = None, max_tokens: int = 256) -> Loaded:
     return load_folder(resolve("minilm"), max_tokens, dropout)
 
 
-def model(tasks: dict[str, Task], pooling: Any = "mean", precision: torch.dtype | None = None) -> MultiTaskModel:
+def model(
+    tasks: dict[str, Task], pooling: Any = "mean", precision: torch.dtype | None = None, max_tokens: int = 256
+) -> MultiTaskModel:
     """A model with a head per task on the MiniLM weights; in the precision that training would choose, or another."""
-    parts = loaded()
+    parts = loaded(max_tokens=max_tokens)
     made = MultiTaskModel(parts.encoder, parts.tokenizer, tasks, pooling)
     made.encoder.precision = precision or choose_precision("auto", torch.device("cpu"))
     return made

@@ -32,6 +32,8 @@ class Work:
     apart: bool
     rows: list[tuple[str, ...]]
     labels: Tensor
+    batch: int = BATCH
+    max_tokens: int = 256
 
     @property
     def name(self) -> str:
@@ -59,7 +61,7 @@ class Ours:
 
     def __init__(self, work: Work, precision: torch.dtype | None = None, losses: tuple[Any, ...] | None = None) -> None:
         self.spec: Task = task(work.kind, work.apart)
-        self.model = model({"t": self.spec}, work.pooling, precision).train()
+        self.model = model({"t": self.spec}, work.pooling, precision, work.max_tokens).train()
         self.texts = texts_of(list(zip(*work.rows, strict=True)), self.model.tokenizer)
         self.labels, self.tokens = work.labels, 0
         shared, heads = list(self.model.encoder.parameters()), {"t": list(self.model.heads.parameters())}
@@ -68,7 +70,7 @@ class Ours:
         self.losses = by_task["t"]
         optimizer = stage.optimizer.build([(5e-5, shared), (5e-5, heads["t"])])
         self.stepper = Stepper(stage, "train", 0, by_task, (shared, heads), optimizer, Passes(self.forward))
-        self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, BATCH)]
+        self.slots = [Slot("t", rows) for rows in np.arange(len(work.rows)).reshape(-1, work.batch)]
 
     def forward(self, work: passes.Work, by_task: Any = None) -> Any:
         """As in training: pack, encode, score."""
@@ -110,13 +112,14 @@ class Theirs:
         if best:
             order = np.argsort([sum(map(len, row)) for row in work.rows], kind="stable")
         self.batches = []
-        for chosen in order.reshape(-1, BATCH):
+        for chosen in order.reshape(-1, work.batch):
             rows = [work.rows[i] for i in chosen]
             self.batches.append((self._padded(tokenizer, rows), work.labels[torch.from_numpy(chosen)]))
 
     def _padded(self, tokenizer: Any, rows: list[tuple[str, ...]]) -> list[Any]:
         def of(*columns: Any) -> Any:
-            return tokenizer(*map(list, columns), padding=True, truncation=True, max_length=256, return_tensors="pt")
+            limits = {"truncation": True, "max_length": self.work.max_tokens}
+            return tokenizer(*map(list, columns), padding=True, return_tensors="pt", **limits)
 
         if not self.work.apart:
             return [of(*zip(*rows, strict=True))]

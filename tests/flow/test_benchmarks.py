@@ -52,6 +52,19 @@ def test_the_time_outside_the_encoder_is_a_part_of_a_step() -> None:
     assert all(0 < float(row.mine.split("%")[0]) < 50 for row in rows)
 
 
+def test_training_by_length_and_by_batch_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import sizes
+
+    monkeypatch.setattr(sizes, "LENGTHS", (16, 32))
+    monkeypatch.setattr(sizes, "TOKENS", 64)
+    monkeypatch.setattr(sizes, "SIZES", (2,))
+    monkeypatch.setattr(sizes, "ROWS", 4)
+    *lengths, share = sizes.run(rounds=1)
+    assert [row.work.split(", ")[1] for row in lengths] == ["batch 4", "batch 4", "batch 2", "batch 2"]
+    assert all(row.ratio and row.ratio > 0 for row in lengths)
+    assert share.ratio and 0 < share.ratio < 1 and "rows/s" in share.remark
+
+
 def test_each_task_beside_an_encoder_of_its_own(
     tiny_bert: Path, toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
