@@ -2,6 +2,7 @@
 
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -167,3 +168,27 @@ def test_what_torch_was_told_of_fusion_stands_afterwards() -> None:
         tensors = straight._tensors(encoder.layers[0], torch.bfloat16, laid_out=False)
         assert graph.graph_of(16, tables, tensors, kind, "mean") is not None
         assert torch.jit.onednn_fusion_enabled() == told
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("fault", ["refused", "not prepared", "wrong"])
+def test_what_cannot_be_prepared_or_is_wrong_goes_by_calls(fault: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    recorder, keeper = (getattr(torch._C, name) for name in graph.RECORDING)
+
+    def kept(name: str, record: Any) -> Any:
+        if fault == "refused":
+            raise RuntimeError("could not add op to the graph")
+        made = keeper(name, record)
+        return made if fault == "not prepared" else lambda *given: 1.2 * made(*given)
+
+    for name, function in zip(graph.RECORDING, (recorder, kept), strict=True):
+        monkeypatch.setattr(torch._C, name, function)
+    if fault == "not prepared":
+        monkeypatch.setattr(graph, "_products_prepared", nullcontext)
+    monkeypatch.setattr(straight, "OFTEN", 0)
+    encoder = encoder_of()
+    wanted = encoder(one(9), torch.bfloat16)
+    monkeypatch.setattr(straight, "OFTEN_OF_A_LENGTH", 0)
+    for _ in range(2):
+        torch.testing.assert_close(encoder(one(9), torch.bfloat16), wanted, rtol=0, atol=0)
+    assert list(encoder._line._graphs.values()) == [None]
