@@ -21,7 +21,7 @@ def texts(count: int, length: int) -> list[str]:
     return [" ".join(words[rng.integers(10, size=length - 2)]) for _ in range(count)]
 
 
-def run(rounds: int = 3) -> list[Row]:
+def run(rounds: int = 2) -> list[Row]:
     """Both sweeps; also writes the picture."""
     need("sentence_transformers", "matplotlib")
     encoder = SentenceEncoder(loaded().encoder, loaded().tokenizer)
