@@ -2,7 +2,8 @@
 
 In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
 two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
-weights have changed. One short sequence alone goes from its ids to the end in one graph (alone.py).
+weights have changed. One short sequence alone goes from its ids to the end in one call (alone.py,
+graph.py).
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
@@ -110,14 +111,16 @@ class StraightLine:
             self._graphs.clear()
         rows = rows_for(tokens)
         key = (rows, wanted)
-        if key not in self._graphs:
-            self._lengths[key] += 1
-            if self._lengths[key] <= OFTEN_OF_A_LENGTH:
-                return None
-            fits = rows <= len(embeddings.position.weight)
-            light = sum(weight.numel() for weight in layers.parameters()) <= LIGHT
-            self._graphs[key] = self._recorded(rows, embeddings, layers, wanted) if fits and light else None
-        return self._graphs[key]
+        if key in self._graphs:
+            return self._graphs[key]
+        self._lengths[key] += 1
+        if self._lengths[key] <= OFTEN_OF_A_LENGTH:
+            return None
+        fits = rows <= len(embeddings.position.weight)
+        light = sum(weight.numel() for weight in layers.parameters()) <= LIGHT
+        graph = self._recorded(rows, embeddings, layers, wanted) if fits and light else None
+        self._graphs[key] = graph
+        return graph
 
     def _recorded(self, rows: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
         tables = [table.detach() for table in embeddings.tables()]
