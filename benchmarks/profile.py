@@ -1,10 +1,13 @@
 """Where a training step of three tasks goes: the share of each kind of work, by torch's profiler."""
 
+import torch
 from torch.profiler import ProfilerActivity, profile
 
 from benchmarks.material import model, rows_of, task
-from benchmarks.race import Row
+from benchmarks.race import Row, matrix_peak, race
 from benchmarks.surgery import BATCH, KINDS, stepper
+from benchmarks.training import BATCHES, Ours, products, works
+from minbert.encoder.hardware import keep_memory
 from minbert.gradients import Sum
 from minbert.text.batches import texts_of
 
@@ -21,7 +24,8 @@ STEPS = 4
 
 
 def run() -> list[Row]:
-    """A row per kind of work; what is left is sums, masks, random bits and Python."""
+    """A row per kind of work, the rest being sums, masks, random bits and Python; freed memory is kept, as in training."""
+    keep_memory()
     tokenizer = model({"sst": task("sst")}).tokenizer
     texts = {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
     step = stepper(Sum(), texts)
@@ -33,4 +37,24 @@ def run() -> list[Row]:
     whole = sum(times.values())
     shares = {name: sum(times.get(key, 0) for key in keys) / whole for name, keys in KINDS_OF_WORK.items()}
     shares["the rest: sums, masks, random bits, Python"] = 1 - sum(shares.values())
-    return [Row(name, f"{share:.0%} of a step") for name, share in shares.items()]
+    return [*(Row(name, f"{share:.0%} of a step") for name, share in shares.items()), *bounds()]
+
+
+def bounds() -> list[Row]:
+    """What a step of 32 sentences of SST cannot be shorter than: its products at the matrix peak, and AdamW."""
+    mine = Ours(next(work for work in works() if work.kind == "sst"))
+    mine()
+    encoder, optimizer = mine.model.encoder, mine.stepper.optimizer
+    at_peak = products(encoder, mine.tokens, "mean", 0) / BATCHES / matrix_peak(encoder.precision)
+    for parameter in mine.model.parameters():
+        parameter.grad = torch.ones_like(parameter)
+    (lap,) = race({"AdamW": optimizer.step}, 9)
+    weights = sum(parameter.numel() for parameter in mine.model.parameters()) / 1e6
+    return [
+        Row("products of a step of 32 sentences of SST, at the matrix peak", f"{at_peak * 1e3:.0f} ms"),
+        Row(
+            f"AdamW alone, {weights:.1f} M weights",
+            f"{lap.median * 1e3:.0f} ms",
+            remark=f"a step of these two alone: {at_peak / (at_peak + lap.median):.2f} of the matrix peak",
+        ),
+    ]

@@ -165,7 +165,7 @@ def test_what_torch_was_told_of_fusion_stands_afterwards() -> None:
     tables = [table.detach() for table in encoder.embeddings.tables()]  # type: ignore[operator]
     for told in (True, False):
         torch.jit.enable_onednn_fusion(told)
-        tensors = straight._tensors(encoder.layers[0], torch.bfloat16, laid_out=False)
+        tensors = straight._tensors(encoder.layers, lambda part: part.as_it_is(torch.bfloat16))
         assert graph.graph_of(16, tables, tensors, kind, "mean") is not None
         assert torch.jit.onednn_fusion_enabled() == told
 

@@ -2,12 +2,12 @@
 
 In this line a layer is four products, which add bias and residual and apply the activation themselves, attention, and
 two norms: nothing is written that the next call would only read once. Their tensors stand in one list, made when
-weights have changed. One short sequence alone goes from its ids to the end in one call (alone.py,
-graph.py).
+weights have changed. One short sequence alone goes from its ids to the end in one call (alone.py, graph.py).
 (Whoever hooks on to a layer to look inside calls the encoder without a precision: then every layer is called.)
 """
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,7 +19,7 @@ from minbert.encoder.embeddings import Embeddings
 from minbert.encoder.graph import Graph, Kind, graph_of, rows_for
 from minbert.encoder.layer import Layer
 from minbert.encoder.layout import Layout, rounded
-from minbert.encoder.linear import fused_product, fused_sum, lays_out
+from minbert.encoder.linear import Linear, fused_product, fused_sum, lays_out
 from minbert.encoder.watch import Watch
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
@@ -95,20 +95,24 @@ class StraightLine:
     def _look(self, layers: nn.ModuleList) -> None:
         """Forgets what was made of the layers' weights where one has changed, or another stands in its place."""
         if not self._watch.sees_the_same(layers):
-            self._watch, self._watch_below, self._kind = Watch(layers), Watch(), _kind(layers[-1])
+            self._watch, self._kind = Watch(layers), _kind(layers[-1])
             self._tensors.clear()
+            self._forget_graphs()
+
+    def _forget_graphs(self) -> None:
+        self._lengths.clear()
+        self._graphs.clear()
 
     def _laid_out(self, layers: nn.ModuleList, dtype: torch.dtype) -> list[Tensor]:
         if dtype not in self._tensors:
-            self._tensors[dtype] = [tensor for layer in layers for tensor in _tensors(layer, dtype)]
+            self._tensors[dtype] = _tensors(layers, lambda part: part.laid_out(dtype))
         return self._tensors[dtype]
 
     def _graph(self, tokens: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
         """The graph for sequences of such a length, once they have come often enough; None: there is none."""
         if not self._watch_below.sees_the_same(embeddings):
             self._watch_below = Watch(embeddings)
-            self._lengths.clear()
-            self._graphs.clear()
+            self._forget_graphs()
         rows = rows_for(tokens)
         key = (rows, wanted)
         if key in self._graphs:
@@ -124,7 +128,7 @@ class StraightLine:
 
     def _recorded(self, rows: int, embeddings: Embeddings, layers: nn.ModuleList, wanted: Wanted) -> Graph | None:
         tables = [table.detach() for table in embeddings.tables()]
-        tensors = [tensor for layer in layers for tensor in _tensors(layer, torch.bfloat16, laid_out=False)]
+        tensors = _tensors(layers, lambda part: part.as_it_is(torch.bfloat16))
         return graph_of(rows, tables, tensors, self._kind, wanted)
 
 
@@ -151,11 +155,14 @@ def _kind(layer: nn.Module) -> Kind:
     return Kind(layer.attention.heads, layer.norm.eps, *ACTIVATIONS[layer.activation])
 
 
-def _tensors(layer: nn.Module, dtype: torch.dtype, laid_out: bool = True) -> list[Tensor]:
-    """Weights and bias of each part, in the order of alone.py; those of products laid out, or as they are."""
-    assert isinstance(layer, Layer)
-    attention = layer.attention
-    parts = (attention.projection, attention.output, layer.up, layer.down)
-    projection, output, up, down = (part.laid_out(dtype) if laid_out else part.as_it_is(dtype) for part in parts)
-    first_norm, norm = ((norm.weight.detach(), norm.bias.detach()) for norm in (layer.attention_norm, layer.norm))
-    return [*projection, *output, *first_norm, *up, *down, *norm]
+def _tensors(layers: nn.ModuleList, taken: Callable[[Linear], tuple[Tensor, Tensor]]) -> list[Tensor]:
+    """Weights and bias of each part of each layer, in the order of alone.py; those of products as they are `taken`."""
+    found: list[Tensor] = []
+    for layer in layers:
+        assert isinstance(layer, Layer)
+        attention, norms = layer.attention, (layer.attention_norm, layer.norm)
+        parts = (attention.projection, attention.output, layer.up, layer.down)
+        projection, output, up, down = map(taken, parts)
+        first_norm, norm = ((norm.weight.detach(), norm.bias.detach()) for norm in norms)
+        found += [*projection, *output, *first_norm, *up, *down, *norm]
+    return found
