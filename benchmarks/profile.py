@@ -24,7 +24,7 @@ STEPS = 4
 
 
 def run() -> list[Row]:
-    """A row per kind of work, the rest being sums, masks, random bits and Python; freed memory is kept, as in training."""
+    """A row per kind of work, and what a step cannot be shorter than. Freed memory is kept, as in training."""
     keep_memory()
     tokenizer = model({"sst": task("sst")}).tokenizer
     texts = {kind: texts_of(list(zip(*rows_of(kind, BATCH), strict=True)), tokenizer) for kind in KINDS}
