@@ -14,6 +14,7 @@ from torch import Tensor
 from minbert.encoder.attention import LONG, TILED, attend
 from minbert.encoder.dropout import Noise
 from minbert.encoder.layout import AREA, MOVE, WORTH, Layout, layout_of
+from minbert.encoder.stacks import SCORES, WIDTHS, stacks_of
 
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
 SHAPES = st.tuples(st.sampled_from([1, 2, 3, 4]), st.sampled_from([1, 2, 8, 16]))
@@ -40,6 +41,12 @@ def random(lengths: list[int], shape: tuple[int, int], seed: int, dtype: torch.d
     return [qkv, torch.randn(sum(lengths), *shape, generator=rng, dtype=dtype)]
 
 
+def standing(lengths: list[int], stacked: bool) -> Layout:
+    """The layout of a pack whose short sequences share rows, where that pays, or each has its own."""
+    layout = layout_of(lengths)
+    return layout if stacked else replace(layout, stacks=list(layout.groups))
+
+
 def differentiated(result: Tensor, qkv: Tensor, back: Tensor) -> list[Tensor]:
     return [result.detach(), *torch.autograd.grad(result, [qkv], back)]
 
@@ -50,12 +57,12 @@ def places(lengths: list[int], number: int) -> slice:
 
 
 @law
-@given(LENGTHS, SHAPES, SEEDS)
+@given(LENGTHS, SHAPES, SEEDS, st.booleans())
 def test_attend_agrees_with_the_definition_in_values_and_gradients(
-    lengths: list[int], shape: tuple[int, int], seed: int
+    lengths: list[int], shape: tuple[int, int], seed: int, stacked: bool
 ) -> None:
     qkv, back = random(lengths, shape, seed)
-    found = differentiated(attend(qkv, layout_of(lengths)), qkv, back)
+    found = differentiated(attend(qkv, standing(lengths, stacked)), qkv, back)
     for mine, wanted in zip(found, differentiated(defined(qkv, lengths), qkv, back), strict=True):
         torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
 
@@ -66,8 +73,9 @@ def test_cutting_groups_to_fit_the_cache_changes_nothing(area: int, monkeypatch:
     qkv, back = random(lengths, (2, 8), 0)
     expected = differentiated(attend(qkv, layout_of(lengths)), qkv, back)
     monkeypatch.setattr("minbert.encoder.layout.AREA", area)
-    assert len(layout_of(lengths).groups) > 4
-    for mine, wanted in zip(differentiated(attend(qkv, layout_of(lengths)), qkv, back), expected, strict=True):
+    layout = standing(lengths, stacked=False)
+    assert len(layout.groups) > 4
+    for mine, wanted in zip(differentiated(attend(qkv, layout), qkv, back), expected, strict=True):
         torch.testing.assert_close(mine, wanted, rtol=1e-5, atol=1e-5)
 
 
@@ -114,10 +122,11 @@ def test_in_bfloat16_no_more_is_lost_than_its_rounding(length: int) -> None:
     )
 
 
+@pytest.mark.parametrize("stacked", [False, True])
 @pytest.mark.parametrize("lengths", [[1], [1, 1, 1], [1, 2, 3, 4, 5], [2, 2, 4, 9]])
-def test_gradients_agree_with_finite_differences(lengths: list[int]) -> None:
+def test_gradients_agree_with_finite_differences(lengths: list[int], stacked: bool) -> None:
     qkv, _ = random(lengths, (2, 3), 0, torch.float64)
-    layout = layout_of(lengths)
+    layout = standing(lengths, stacked)
     assert torch.autograd.gradcheck(lambda x: attend(x, layout), [qkv])
 
 
@@ -126,13 +135,16 @@ def test_gradients_agree_with_finite_differences(lengths: list[int]) -> None:
 def test_a_sequence_leaves_the_others_outputs_and_gradients_as_they_were(
     lengths: list[int], shape: tuple[int, int], seed: int, data: st.DataObject
 ) -> None:
-    number = data.draw(st.integers(0, len(lengths) - 1))
-    layout, mine = layout_of(lengths), places(lengths, number)
+    mine = places(lengths, data.draw(st.integers(0, len(lengths) - 1)))
     others = torch.ones(sum(lengths), dtype=torch.bool)
     others[mine] = False
+    # (Where sequences have rows of their own, not even what is no number passes. In a stack it would: 0 * nan is nan.)
+    stacked = data.draw(st.booleans())
+    odd, odd_back = (1e3, -1e3) if stacked else (math.nan, math.inf)
+    layout = standing(lengths, stacked)
     qkv, back = random(lengths, shape, seed)
     changed, other = qkv.detach().clone(), back.clone()
-    changed[mine], other[mine] = math.nan, math.inf
+    changed[mine], other[mine] = odd, odd_back
     before = differentiated(attend(qkv, layout), qkv, back)
     changed.requires_grad_()
     after = differentiated(attend(changed, layout), changed, other)
@@ -141,21 +153,51 @@ def test_a_sequence_leaves_the_others_outputs_and_gradients_as_they_were(
 
 
 @law
-@given(LENGTHS, SEEDS)
-def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: int) -> None:
-    layout = layout_of(lengths)
+@given(LENGTHS, SEEDS, st.booleans())
+def test_what_stands_in_padded_places_never_matters(lengths: list[int], seed: int, stacked: bool) -> None:
+    layout = standing(lengths, stacked)
     qkv, back = random(lengths, (2, 4), seed)
     rng = torch.Generator().manual_seed(seed)
     other = []
-    for group in layout.groups:
+    for group in stacks_of(layout):
         if group.spread is not None and group.back is not None:
             elsewhere = torch.randint(group.tokens.stop - group.tokens.start, group.spread.shape, generator=rng)
             spread = elsewhere.index_copy(0, group.back, group.spread[group.back])
-            group = replace(group, spread=spread)
+            group = replace(group, spread=spread, places={})
         other.append(group)
-    found = differentiated(attend(qkv, replace(layout, groups=tuple(other))), qkv, back)
+    found = differentiated(attend(qkv, replace(layout, stacks=other)), qkv, back)
     for mine, wanted in zip(found, differentiated(attend(qkv, layout), qkv, back), strict=True):
         assert torch.equal(mine, wanted)
+
+
+@law
+@given(st.lists(st.lists(st.integers(1, 140), min_size=1, max_size=60).map(sorted), min_size=1, max_size=3))
+def test_each_token_has_a_place_in_a_stack_and_sees_its_own_sequence(parts: list[list[int]]) -> None:
+    lengths = [length for part in parts for length in part]
+    layout = layout_of(lengths, [len(part) for part in parts])
+    whose = torch.arange(len(lengths)).repeat_interleave(torch.tensor(lengths))
+    sequences = tokens = 0
+    for group in stacks_of(layout):
+        assert (group.sequences.start, group.tokens.start) == (sequences, tokens)
+        sequences, tokens = group.sequences.stop, group.tokens.stop
+        if any(group is one for one in layout.groups):
+            continue
+        assert group.length in WIDTHS and group.count * group.length**2 <= SCORES
+        assert group.spread is not None and group.back is not None and group.bias is not None
+        assert torch.equal(group.spread[group.back], torch.arange(tokens - group.tokens.start))
+        owner = torch.full((group.count * group.length,), -1).index_copy(0, group.back, whose[group.tokens])
+        rows = owner.view(group.count, group.length)
+        assert torch.equal(group.bias[:, 0] == 0, rows[:, :, None] == rows[:, None, :])
+        assert torch.equal(group.padding, (owner < 0).nonzero()[:, 0])
+    assert (sequences, tokens) == (len(lengths), sum(lengths))
+
+
+def test_how_a_part_is_stacked_does_not_depend_on_its_company() -> None:
+    parts = [[12, 14, 15, 20, 30], [3] * 40, [20, 60, 61, 300]]
+    together = stacks_of(layout_of([length for part in parts for length in part], [len(part) for part in parts]))
+    alone = [(number, group) for number, part in enumerate(parts) for group in stacks_of(layout_of(part))]
+    assert [(g.part, g.count, g.length) for g in together] == [(n, g.count, g.length) for n, g in alone]
+    assert [(group.count, group.length) for group in together] == [(3, 32), (40, 3), (3, 64), (1, 300)]
 
 
 @law

@@ -1,6 +1,7 @@
 """Attention in one call, where a device has it: here with a kernel that works sequence by sequence in torch's place."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -11,7 +12,7 @@ from torch import Tensor
 
 from minbert.encoder import varlen
 from minbert.encoder.attention import attend
-from minbert.encoder.layout import Layout, layout_of
+from minbert.encoder.layout import layout_of
 from minbert.encoder.varlen import TRIED, runs
 
 CPU = torch.device("cpu")
@@ -67,7 +68,7 @@ def test_what_the_kernel_does_not_know_goes_by_groups(why: str, called: list[int
     layout, qkv = layout_of(LENGTHS, bounded=True), projected(sum(LENGTHS))
     if why == "relative":
         relative = tuple(torch.zeros(4, group.length, group.length) for group in layout.groups)
-        layout = Layout(layout.groups, layout.tokens, layout.sequences, relative, layout.bounds)
+        layout = replace(layout, relative=relative)
     if why == "float32":
         qkv = projected(sum(LENGTHS), torch.float32)
     attend(qkv, layout, 0.5 if why == "dropout" else 0.0)

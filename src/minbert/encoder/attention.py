@@ -24,6 +24,7 @@ from minbert.encoder.linear import Linear
 from minbert.encoder.places import by_head, places_of, to_rows
 from minbert.encoder.softmax import softmax, softmax_back
 from minbert.encoder.split import Split, current
+from minbert.encoder.stacks import stacks_of
 from minbert.encoder.varlen import attend_at_once, goes_at_once
 from minbert.shapes import Hidden, Vectors
 
@@ -50,14 +51,15 @@ class _Attend(torch.autograd.Function):
         ctx: Any,
         qkv: Projected,
         layout: Layout,
+        groups: Sequence[Group],
         noise: Noise | None,
         dropout: float,
         *relative: Tensor,
     ) -> Mixed:
-        ctx.layout, ctx.scale, ctx.dropping = layout, qkv.shape[-1] ** -0.5, noise is not None
+        ctx.layout, ctx.groups, ctx.scale, ctx.dropping = layout, groups, qkv.shape[-1] ** -0.5, noise is not None
         ctx.factor = noise.factor(dropout) if noise else 1.0
         out, saved = _rows(qkv, qkv.shape[2:], layout), []
-        for number, group in enumerate(layout.groups):
+        for number, group in enumerate(groups):
             parts = by_head(qkv, group)
             q, k, v = parts
             weights = _weights(q, k, group, ctx.scale, relative[number] if relative else None)
@@ -73,7 +75,7 @@ class _Attend(torch.autograd.Function):
         to_qkv = _rows(grad, (3, *grad.shape[1:]), ctx.layout)
         saved = iter(ctx.saved_tensors)
         to_relative: list[Tensor | None] = [None] * len(ctx.layout.relative)
-        for number, group in enumerate(ctx.layout.groups):
+        for number, group in enumerate(ctx.groups):
             parts, weights, used = (next(saved) for _ in range(3))
             q, k, v = parts
             back = by_head(grad[:, None], group, padding=0.0)[0]
@@ -82,14 +84,14 @@ class _Attend(torch.autograd.Function):
                 # Zeros where a weight was dropped. (Where a weight is zero itself, so is what comes back from it.)
                 keep(to_weights, used, out=to_weights)
             to_scores = softmax_back(to_weights, weights)
-            if any(ctx.needs_input_grad[4:]):
+            if any(ctx.needs_input_grad[5:]):
                 to_relative[number] = _to_relative(to_scores, group)
             to_parts = torch.empty_like(parts)
             _scaled(to_scores, k, ctx.scale, to_parts[0])
             _scaled(to_scores.mT, q, ctx.scale, to_parts[1])
             _scaled(used.mT, back, ctx.factor, to_parts[2])
             to_rows(to_parts, group, to_qkv)
-        return to_qkv, None, None, None, *to_relative
+        return to_qkv, None, None, None, None, *to_relative
 
 
 def _to_relative(to_scores: Tensor, group: Group) -> Tensor:
@@ -152,10 +154,12 @@ def _attend_one_way(qkv: Projected, layout: Layout) -> Mixed:
     return out
 
 
-def _attend_plainly(qkv: Projected, layout: Layout, noise: Noise | None, dropout: float) -> Mixed:
+def _attend_plainly(
+    qkv: Projected, layout: Layout, groups: Sequence[Group], noise: Noise | None, dropout: float
+) -> Mixed:
     """The same by operations that every device has, with the way back that torch makes."""
     found = []
-    for number, group in enumerate(layout.groups):
+    for number, group in enumerate(groups):
         q, k, v = by_head(qkv, group)
         scores = q @ k.mT * qkv.shape[-1] ** -0.5
         scores = scores.float().unflatten(0, (group.count, -1))
@@ -194,9 +198,11 @@ def attend(qkv: Projected, layout: Layout, dropout: float = 0.0, noise: Noise | 
     if own_way and not (torch.is_grad_enabled() or dropout or layout.relative):
         return _attend_one_way(qkv, layout)
     noise = (noise or Noise(layout, None, qkv.device)) if dropout else None
+    # Scores by distance are made for the lengths of groups.
+    groups = layout.groups if layout.relative or qkv.device.type != "cpu" else stacks_of(layout)
     if not own_way:
-        return _attend_plainly(qkv, layout, noise, dropout)
-    return _Attend.apply(qkv, layout, noise, dropout, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
+        return _attend_plainly(qkv, layout, groups, noise, dropout)
+    return _Attend.apply(qkv, layout, groups, noise, dropout, *layout.relative)  # type: ignore[no-any-return, no-untyped-call]
 
 
 class Attention(nn.Module):

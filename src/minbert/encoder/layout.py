@@ -54,20 +54,20 @@ class Places(NamedTuple):
 
 @dataclass(frozen=True)
 class Group:
-    """`count` sequences side by side, `length` places each.
+    """`count` rows of `length` places, a sequence in each; or, in a stack (stacks.py), several.
 
     Attributes:
         part: of the pack to which it belongs.
-        count: sequences.
-        length: of the longest.
+        count: rows; in a group that is no stack, sequences.
+        length: of the longest sequence; of a stack, the width of its rows.
         sequences: which of the pack.
         tokens: which of the pack.
         spread: for each place the token, counted from the group's first, that stands there, (count * length,); a padded
-            place repeats a token of its own sequence. None where no place is padding.
+            place repeats a token of its own sequence, or row. None where no place is padding and no row a stack.
         back: for each token its place, or None.
         padding: the places where no token stands, or None.
-        bias: of each query for each place: 0 where a token stands and -inf elsewhere, (count, 1, length, length), or
-            None.
+        bias: of each query for each place: 0 where a token of its sequence stands and -inf elsewhere, (count, 1,
+            length, length), or None.
         places: for rows of so many parts and heads where each of them stands (places.py); filled as it is asked for.
     """
 
@@ -91,17 +91,21 @@ class Layout:
         groups: in the order of the pack; none of them reaches over the end of a part.
         tokens: of each part.
         sequences: of each part.
+        lengths: of each sequence.
         relative: what is added to the scores of each group for how far query and key stand apart, (heads, length,
             length), with a way back to a table; empty: nothing.
         bounds: where each sequence begins, and where the last one ends, (sequences + 1,), 32 bit, on the device; None:
             not needed there.
+        stacks: the groups with short sequences stacked (stacks.py); filled when it is asked for.
     """
 
     groups: tuple[Group, ...]
     tokens: tuple[int, ...]
     sequences: tuple[int, ...]
+    lengths: Sequence[int]
     relative: tuple[Tensor, ...] = ()
     bounds: Tensor | None = None
+    stacks: list[Group] = field(default_factory=list, repr=False, compare=False)
 
 
 def layout_of(
@@ -139,7 +143,7 @@ def layout_of(
             first = last
     wanted = torch.device(device).type == "cuda" if bounded is None else bounded
     bounds = torch.tensor([0, *accumulate(lengths)], dtype=torch.int32).to(device) if wanted else None
-    return Layout(tuple(groups), tuple(tokens), tuple(parts), bounds=bounds)
+    return Layout(tuple(groups), tuple(tokens), tuple(parts), lengths, bounds=bounds)
 
 
 def _work(length: int) -> int:
@@ -160,7 +164,9 @@ def between(layout: Layout, first: int, last: int) -> Layout:
         for group in layout.groups
         if first <= group.part < last
     )
-    return Layout(groups, layout.tokens[first:last], layout.sequences[first:last])
+    own = layout.sequences[first:last]
+    lengths = layout.lengths[sequences : sequences + sum(own)]
+    return Layout(groups, layout.tokens[first:last], own, lengths)
 
 
 def _group(part: int, first: int, token: int, lengths: Sequence[int], device: torch.device | str) -> Group:
