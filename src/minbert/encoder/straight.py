@@ -8,6 +8,7 @@ weights have changed. One short sequence alone goes from its ids to the end in o
 
 from collections import Counter
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import torch
@@ -37,6 +38,9 @@ LIGHT = 1 << 25
 """The most numbers in layers that graphs are made for: each graph holds them once more, and the more of them, the less
 the calls count for."""
 
+_making = Lock()
+"""Held while tensors are looked up: packs may go abreast, and what is made of the weights is made once."""
+
 
 def goes_straight(device: torch.device, precision: torch.dtype | None) -> bool:
     """Whether no way back is needed, and the matrix library works there in this precision."""
@@ -58,8 +62,9 @@ class StraightLine:
         self, hidden: Hidden, layers: nn.ModuleList, layout: Layout, firsts: Tensor | None = None
     ) -> Hidden | Vectors:
         """What the layers make of the tokens of a pack, or of these only: where each sequence's first one stands."""
-        self._look(layers)
-        tensors = self._laid_out(layers, hidden.dtype)
+        with _making:
+            self._look(layers)
+            tensors = self._laid_out(layers, hidden.dtype)
         # For a few tokens, the last layer's calls count for more than what it does.
         skips = firsts is not None and len(hidden) > FEW
         if skips:
@@ -79,14 +84,18 @@ class StraightLine:
         # A longer one gains little.
         if self._asked <= OFTEN or tokens > FEW:
             return None
-        self._look(layers)
-        if precision == torch.bfloat16 and (graph := self._graph(tokens, embeddings, layers, wanted)):
+        with _making:
+            self._look(layers)
+            low = precision == torch.bfloat16
+            graph = self._graph(tokens, embeddings, layers, wanted) if low else None
+            tensors = [] if graph else self._laid_out(layers, precision)
+        if graph:
             return graph(packed.ids, packed.segments)
         # Rows of padding, for the matrix library's sake, must not be attended to.
         if rounded(tokens) != tokens or (at_once := all_at_once()) is None:
             return None
         given = (packed.ids, packed.positions, packed.segments, embeddings.tables())
-        return at_once(*given, self._laid_out(layers, precision), *self._kind, wanted)
+        return at_once(*given, tensors, *self._kind, wanted)
 
     def __getstate__(self) -> dict[str, Any]:
         """What a copy of the encoder takes over: nothing, it makes its own."""

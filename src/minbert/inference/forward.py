@@ -1,49 +1,23 @@
 """Many rows through the model without gradients, in packs of near-equal length and bounded size."""
 
-import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
-import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
 import minbert.distributed as distributed
 from minbert.encoder import Encoder, Pooling
+from minbert.inference.abreast import BUDGET, LARGE, Rows, each, packs_of
 from minbert.model import MultiTaskModel
 from minbert.text.batches import Forms, Texts
 from minbert.text.packed import Packed
 
-BUDGET = 4096
-"""Tokens a pack: enough to keep the processor busy, small enough to stay in its cache."""
-
-Rows = npt.NDArray[np.int64]
 Advance = Callable[[int], None]
 
 
 def silent(work: int) -> None:
     """Hears of work done and says nothing."""
-
-
-def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
-    """Row numbers in packs: sorted by length, each pack within the budget (one row at least)."""
-    order = np.argsort(lengths, kind="stable")
-    start = total = 0
-    for place, row in enumerate(order):
-        # A few special tokens come with each row; four is the most that a pair has in the usual templates.
-        cost = int(lengths[row]) + 4
-        if place > start and total + cost > budget:
-            yield order[start:place]
-            start, total = place, 0
-        total += cost
-    if len(order):
-        yield order[start:]
-
-
-def mine(packs: Iterator[Rows]) -> Iterator[Rows]:
-    """Of several processes, the packs that this one works on: every n-th."""
-    return itertools.islice(packs, distributed.rank(), None, distributed.size())
 
 
 @contextmanager
@@ -76,11 +50,14 @@ def score_rows(model: MultiTaskModel, task: str, texts: Texts, advance: Advance 
     device = next(model.parameters()).device
     scores = torch.zeros(len(texts), model.tasks[task].outputs)
     forms = model.forms(task)
+
+    def score(rows: Rows) -> int:
+        batch = texts.batch(rows, forms).to(device)
+        scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
+        return len(batch.pack.ids)
+
     with evaluating(model):
-        for rows in mine(packs_of(texts.lengths())):
-            batch = texts.batch(rows, forms).to(device)
-            scores[torch.from_numpy(rows)] = model(task, batch).scores.float().cpu()
-            advance(distributed.size() * len(batch.pack.ids))
+        _each(texts, device, score, advance)
     distributed.add([scores])
     return model.calibrated(task, scores)
 
@@ -109,10 +86,20 @@ def embed_rows(
     """
     device = encoder.device
     vectors = torch.zeros(len(texts), encoder.width)
+
+    def embed(rows: Rows) -> int:
+        packed = texts.packed(rows, Forms(whole=True, apart=False)).to(device)
+        vectors[torch.from_numpy(rows)] = encoder.vectors(packed, how, precision).cpu()
+        return len(packed.ids)
+
     with evaluating(encoder):
-        for rows in mine(packs_of(texts.lengths())):
-            packed = texts.packed(rows, Forms(whole=True, apart=False)).to(device)
-            vectors[torch.from_numpy(rows)] = encoder.vectors(packed, how, precision).cpu()
-            advance(distributed.size() * len(packed.ids))
+        _each(texts, device, embed, advance)
     distributed.add([vectors])
     return vectors
+
+
+def _each(texts: Texts, device: torch.device, work: Callable[[Rows], int], advance: Advance) -> None:
+    """Does the work of every pack of some texts; of several processes, each does that of every n-th."""
+    packs = list(packs_of(texts.lengths(), BUDGET if device.type == "cpu" else LARGE))
+    for tokens in each(packs[distributed.rank() :: distributed.size()], work, device):
+        advance(distributed.size() * tokens)
