@@ -99,6 +99,23 @@ def test_one_pass_of_all_tasks_makes_the_step_of_a_pass_for_each(
     assert away(steps(setup, made, True, **given), steps(setup, made, False, **given)) < 2e-5
 
 
+@pytest.mark.parametrize(("merge", "weighting"), PAIRS)
+def test_the_norm_that_clips_is_that_of_the_merged_gradient(
+    setup: Setup, merge: str, weighting: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen, move = [], Stepper._move
+
+    def watched(self: Stepper, number: int, total: int, values: list[torch.Tensor], norm: float, names: Any) -> None:
+        seen.append((norm, float(torch.nn.utils.get_total_norm(values))))
+        move(self, number, total, values, norm, names)
+
+    monkeypatch.setattr(Stepper, "_move", watched)
+    steps(setup, WHOLE, merge=merge, weighting=weighting)
+    assert len(seen) == 3
+    for found, wanted in seen:
+        assert found == pytest.approx(wanted, rel=1e-5)
+
+
 @pytest.mark.parametrize("weighting", ["equal", "uncertainty", "dwa"])
 def test_a_weight_is_on_a_tasks_whole_loss_its_heads_part_too(setup: Setup, weighting: str) -> None:
     together = steps(setup, WHOLE, weighting=weighting)

@@ -48,7 +48,7 @@ class Combination:
         rows: TaskGradients,
         own: Mapping[str, Sequence[Parameter]],
         rng: torch.Generator,
-    ) -> Tensor:
+    ) -> tuple[Tensor, float]:
         """Weighs and merges gradients that were kept apart, into `.grad`.
 
         Args:
@@ -59,19 +59,21 @@ class Combination:
             rng: of the merge.
 
         Returns:
-            The norms of the rows.
+            The norms of the rows; and that of the merged gradient on the shared weights, `sqrt(w^T G w)`.
         """
         places, gram = self._places(tasks), rows.gram()
         seen = self._losses(tasks, measured)
         weights = self.weighting.weights(self.memories["weighting"], places, seen)
         scaled = gram * torch.outer(weights, weights).float()
         merged, self.memories["merge"] = self.merge(scaled, self.memories["merge"], rng, places)
-        rows.put(merged * weights)
+        used = merged * weights
+        rows.put(used)
         for task, weight in zip(tasks, weights.tolist(), strict=True):
             for parameter in own[task] if weight != 1 else ():
                 if parameter.grad is not None:
                     parameter.grad.mul_(weight)
-        return gram.diagonal().double().sqrt()
+        squared = (used.double() @ gram.double() @ used.double()).clamp(min=0.0)
+        return gram.diagonal().double().sqrt(), squared.sqrt().item()
 
     def learn(
         self,

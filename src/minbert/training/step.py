@@ -1,7 +1,7 @@
 """One step: batches of several tasks, one graph at a time, merged into one gradient."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import chain
 from types import MappingProxyType
@@ -102,12 +102,16 @@ class Stepper:
         if due and self.conflicts:
             self.conflicts.add(number, tasks, rows.rows if len(tasks) > 1 else [])
         measured = [part for _, part in parts]
-        norms, losses = None, self._losses(number, parts, _read(measured)) if apart else []
+        norms, merged, losses = None, 0.0, self._losses(number, parts, _read(measured)) if apart else []
         if apart:
-            norms = self.tasks.combine(tasks, losses, rows, self.own, generator(self.seed, self.name, "merge", number))
-        values = self._gradients()
+            rng = generator(self.seed, self.name, "merge", number)
+            norms, merged = self.tasks.combine(tasks, losses, rows, self.own, rng)
+        values = self._gradients(self.trained)
+        # Of merged gradients the norm is known; it takes no pass over them.
+        counted = self._gradients(list(chain(*self.own.values()))) if apart else values
         # An accelerator is waited for here: once, where losses are not needed to merge.
-        *numbers, norm = _read([*measured, nn.utils.get_total_norm(values)])
+        *numbers, norm = _read([*measured, nn.utils.get_total_norm(counted)])
+        norm = math.hypot(norm, merged)
         losses = losses or self._losses(number, parts, numbers)
         self._move(number, total, values, norm, tasks)
         if not self.stage.weighting.plain:
@@ -193,10 +197,10 @@ class Stepper:
                 )
         return losses
 
-    def _gradients(self) -> list[Tensor]:
-        """The numbers of the merged gradient; of a sparse one those that it holds, each row once."""
+    def _gradients(self, parameters: Sequence[nn.Parameter]) -> list[Tensor]:
+        """The numbers of the gradients; of a sparse one those that it holds, each row once."""
         found = []
-        for parameter in self.trained:
+        for parameter in parameters:
             if parameter.grad is not None:
                 parameter.grad = summed(parameter.grad)
                 found.append(parameter.grad.values() if parameter.grad.is_sparse else parameter.grad)
