@@ -1,9 +1,10 @@
 """Attention over a pack: each sequence attends to itself only.
 
 The law (tests/laws/test_attention.py): for each sequence of the pack, with its own q, k, v,
-`softmax(q @ k.T / sqrt(width of a head)) @ v`. Here it is computed on length groups (layout.py), with plain batched
-products: at the lengths of sentences they are two to five times as fast as torch's fused attention on a processor,
-which leaves its fast path altogether when attention weights are dropped out.
+`softmax(q @ k.T / sqrt(width of a head)) @ v`. Here it is computed on length groups (layout.py), while training with
+short sequences sharing rows (stacks.py), with plain batched products: at the lengths of sentences they are two to five
+times as fast as torch's fused attention on a processor, which leaves its fast path altogether when attention weights
+are dropped out.
 """
 
 from collections.abc import Sequence
