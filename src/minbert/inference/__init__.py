@@ -1,8 +1,7 @@
 """Predict and embed, in packs, in bounded memory."""
 
-from minbert.inference.abreast import packs_of
 from minbert.inference.encoder import SentenceEncoder, load_encoder
-from minbert.inference.forward import embed_rows, score_rows
+from minbert.inference.forward import embed_rows, packs_of, score_rows
 from minbert.inference.predictor import Prediction, Predictor, checkpoint_of, load, read_scores
 
 __all__ = [

@@ -16,27 +16,6 @@ import torch
 
 Rows = npt.NDArray[np.int64]
 
-BUDGET = 2048
-"""Tokens a pack on a processor: enough to keep a thread busy, few enough to stay in its cache."""
-
-LARGE = 4096
-"""The same on other devices, which work on one pack at a time."""
-
-
-def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
-    """Row numbers in packs: sorted by length, each pack within the budget (one row at least)."""
-    order = np.argsort(lengths, kind="stable")
-    start = total = 0
-    for place, row in enumerate(order):
-        # A few special tokens come with each row; four is the most that a pair has in the usual templates.
-        cost = int(lengths[row]) + 4
-        if place > start and total + cost > budget:
-            yield order[start:place]
-            start, total = place, 0
-        total += cost
-    if len(order):
-        yield order[start:]
-
 
 def each(packs: Sequence[Rows], work: Callable[[Rows], int], device: torch.device) -> Iterator[int]:
     """Does the work of each pack, without gradients; yields what it returns, pack by pack.

@@ -3,21 +3,43 @@
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 import minbert.distributed as distributed
 from minbert.encoder import Encoder, Pooling
-from minbert.inference.abreast import BUDGET, LARGE, Rows, each, packs_of
+from minbert.inference.abreast import Rows, each
 from minbert.model import MultiTaskModel
 from minbert.text.batches import Forms, Texts
 from minbert.text.packed import Packed
+
+BUDGET = 2048
+"""Tokens a pack on a processor: enough to keep a thread busy, few enough to stay in its cache."""
+
+LARGE = 4096
+"""The same on other devices, which work on one pack at a time."""
 
 Advance = Callable[[int], None]
 
 
 def silent(work: int) -> None:
     """Hears of work done and says nothing."""
+
+
+def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
+    """Row numbers in packs: sorted by length, each pack within the budget (one row at least)."""
+    order = np.argsort(lengths, kind="stable")
+    start = total = 0
+    for place, row in enumerate(order):
+        # A few special tokens come with each row; four is the most that a pair has in the usual templates.
+        cost = int(lengths[row]) + 4
+        if place > start and total + cost > budget:
+            yield order[start:place]
+            start, total = place, 0
+        total += cost
+    if len(order):
+        yield order[start:]
 
 
 @contextmanager

@@ -106,11 +106,11 @@ class Stepper:
         if apart:
             rng = generator(self.seed, self.name, "merge", number)
             norms, merged = self.tasks.combine(tasks, losses, rows, self.own, rng)
-        values = self._gradients(self.trained)
-        # Of merged gradients the norm is known; it takes no pass over them.
-        counted = self._gradients(list(chain(*self.own.values()))) if apart else values
+        own = self._gradients(list(chain(*self.own.values())))
+        values = [*self._gradients(self.shared), *own]
         # An accelerator is waited for here: once, where losses are not needed to merge.
-        *numbers, norm = _read([*measured, nn.utils.get_total_norm(counted)])
+        # Of a merged gradient the norm is known; it takes no pass over its numbers.
+        *numbers, norm = _read([*measured, nn.utils.get_total_norm(own if apart else values)])
         norm = math.hypot(norm, merged)
         losses = losses or self._losses(number, parts, numbers)
         self._move(number, total, values, norm, tasks)

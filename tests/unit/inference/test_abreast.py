@@ -7,10 +7,8 @@ from threading import Thread, current_thread
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from minbert.inference import load_encoder, packs_of
+from minbert.inference import load_encoder
 from minbert.inference.abreast import each
 from minbert.inference.encoder import Precision
 
@@ -24,16 +22,6 @@ def threads() -> Iterator[int]:
     torch.set_num_threads(2)
     yield 2
     torch.set_num_threads(before)
-
-
-@settings(deadline=None, derandomize=True)
-@given(st.lists(st.integers(0, 300), max_size=60).map(np.array), st.integers(1, 600))
-def test_packs_hold_every_row_once_sorted_and_within_the_budget(lengths: np.ndarray, budget: int) -> None:
-    packs = list(packs_of(lengths.astype(np.int64), budget))
-    rows = np.concatenate([np.empty(0, dtype=np.int64), *packs])
-    assert sorted(rows.tolist()) == list(range(len(lengths)))
-    assert (np.diff(lengths[rows]) >= 0).all()
-    assert all(len(pack) == 1 or (lengths[pack] + 4).sum() <= budget for pack in packs)
 
 
 def test_every_pack_is_done_once_in_threads_of_one_thread_each(threads: int) -> None:

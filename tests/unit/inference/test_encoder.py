@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from minbert.encoder import Pooling
 from minbert.encoder.straight import OFTEN, OFTEN_OF_A_LENGTH
 from minbert.errors import WeightsError
-from minbert.inference import SentenceEncoder, load_encoder
+from minbert.inference import SentenceEncoder, load_encoder, packs_of
 
 WORDS = ["the", "a", "of", "to", "is", "it", "not", "how", "do", "i", "what", "good", "bad", "film", "food", "very"]
 TEXT = st.lists(st.sampled_from([*WORDS, "xyz", "?", "é"]), max_size=30).map(" ".join)
@@ -147,6 +147,16 @@ class TestTokens:
     def test_pieces_of_the_real_vocabulary(self, real: SentenceEncoder) -> None:
         assert real.tokens("unbelievable, it's") == ["[CLS]", "unbelievable", ",", "it", "'", "s", "[SEP]"]
         assert len(real.tokens("word " * 500)) == 128
+
+
+@settings(deadline=None, derandomize=True)
+@given(st.lists(st.integers(0, 300), max_size=60).map(np.array), st.integers(1, 600))
+def test_packs_hold_every_row_once_sorted_and_within_the_budget(lengths: np.ndarray, budget: int) -> None:
+    packs = list(packs_of(lengths.astype(np.int64), budget))
+    rows = np.concatenate([np.empty(0, dtype=np.int64), *packs])
+    assert sorted(rows.tolist()) == list(range(len(lengths)))
+    assert (np.diff(lengths[rows]) >= 0).all()
+    assert all(len(pack) == 1 or (lengths[pack] + 4).sum() <= budget for pack in packs)
 
 
 def test_a_wrong_name_or_limit_is_told(tiny_bert: Path) -> None:
