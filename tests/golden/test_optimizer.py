@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -55,3 +56,19 @@ def test_biases_and_norms_do_not_decay_unless_asked() -> None:
     for decay, expected in (("matrices", {0.3, 0.0}), ("all", {0.3})):
         optimizer = AdamWSpec(weight_decay=0.3, decay=decay).build([(0.1, list(layer.parameters()))])  # type: ignore[arg-type]
         assert {group["weight_decay"] for group in optimizer.param_groups} == expected
+
+
+def test_a_moment_that_has_faded_becomes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    weights, least = [], torch.finfo(torch.float32).tiny
+    for sweep in (16, 10**6):
+        monkeypatch.setattr("minbert.optimizer.adamw.SWEEP", sweep)
+        table = nn.Parameter(torch.linspace(0.1, 1, 70).view(10, 7))
+        optimizer = AdamW([table], lr=1e-3)
+        for step in range(1000):
+            rows = torch.tensor([[0, 4 if step == 0 else 9]])
+            table.grad = torch.sparse_coo_tensor(rows, torch.full((2, 7), 1e-3), (10, 7), check_invariants=True)
+            optimizer.step()
+        faded = optimizer.state[table]["s"][4]
+        assert (faded == 0).all() if sweep == 16 else ((faded > 0) & (faded < least)).all()
+        weights.append(table.detach())
+    assert torch.equal(*weights)

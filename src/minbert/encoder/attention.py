@@ -20,11 +20,11 @@ from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise, keep
 from minbert.encoder.firsts import attend_firsts
 from minbert.encoder.hardware import OWN_WAYS, has_tiles
-from minbert.encoder.layout import Group, Layout, between
+from minbert.encoder.layout import Group, Layout
 from minbert.encoder.linear import Linear
 from minbert.encoder.places import by_head, places_of, to_rows
 from minbert.encoder.softmax import softmax, softmax_back
-from minbert.encoder.split import Split, current
+from minbert.encoder.split import current
 from minbert.encoder.stacks import stacks_of
 from minbert.encoder.varlen import attend_at_once, goes_at_once
 from minbert.shapes import Hidden, Vectors
@@ -227,23 +227,9 @@ class Attention(nn.Module):
     ) -> Hidden | Vectors:
         """What each token, or each sequence's first token, gathers from its own sequence."""
         share = self.share if self.training else 0.0
-        if firsts and (split := current()) is not None:
-            mixed = self._firsts_apart(hidden, split, share, noise)
-        elif firsts:
+        if firsts:
             weight, bias = self.projection.whole(), self.projection.bias
-            mixed = attend_firsts(hidden, weight, bias, self.heads, layout, share, noise)
+            mixed = attend_firsts(hidden, weight, bias, self.heads, layout, share, noise, current())
         else:
             mixed = attend(self.projection(hidden).unflatten(-1, (3, self.heads, -1)), layout, share, noise).flatten(1)
         return self.output(mixed)  # type: ignore[no-any-return]
-
-    def _firsts_apart(self, hidden: Hidden, split: Split, share: float, noise: Noise | None) -> Vectors:
-        """What the first tokens gather, each task's by weights of its own: the same numbers, with its own gradient."""
-        found, begin = [], 0
-        for task, first, last in split.runs():
-            mine = between(split.layout, first, last)
-            rows = hidden[begin : begin + sum(mine.tokens)]
-            weight, bias = (split.by_task.alias(task, p) for p in (self.projection.weight, self.projection.bias))
-            part = noise and noise.between(first, last, mine)
-            found.append(attend_firsts(rows, weight, bias, self.heads, mine, share, part))
-            begin += sum(mine.tokens)
-        return torch.cat(found)

@@ -5,7 +5,6 @@ are enough, and numpy's SFC64 gives four elements a draw.
 """
 
 from collections.abc import Sequence
-from copy import copy
 
 import numpy as np
 import torch
@@ -33,12 +32,6 @@ class Noise:
             seeds = torch.randint(1 << 62, (len(layout.tokens),)).tolist()
         on_cpu = device.type == "cpu"
         self.streams = [np.random.SFC64(s) if on_cpu else torch.Generator(device).manual_seed(s) for s in seeds]
-
-    def between(self, first: int, last: int, layout: Layout) -> "Noise":
-        """The noise of the parts from `first` to before `last`, which have this layout; their streams go on."""
-        found = copy(self)
-        found.layout, found.streams = layout, self.streams[first:last]
-        return found
 
     def of_rows(self, like: Tensor, share: float, firsts: bool = False) -> tuple[Tensor, float]:
         """A mask for a tensor with a row per token, or per sequence.

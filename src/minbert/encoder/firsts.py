@@ -9,7 +9,8 @@ With one query a sequence, what stands on the right asks for a thirtieth of the 
 head of a sequence, not a row for each of its tokens.
 """
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -19,8 +20,9 @@ from torch.autograd.function import once_differentiable
 
 from minbert.encoder.dropout import Noise
 from minbert.encoder.hardware import OWN_WAYS
-from minbert.encoder.layout import Group, Layout
-from minbert.shapes import Hidden
+from minbert.encoder.layout import Group, Layout, chunks_of
+from minbert.encoder.split import Split
+from minbert.shapes import Hidden, Vectors
 
 Gathered = Float[Tensor, "sequences inner"]
 """What each sequence's first token gathers, of all heads, one behind the other."""
@@ -54,6 +56,49 @@ def _places(groups: tuple[Group, ...], device: torch.device) -> tuple[Tensor, Te
     return torch.cat(spread), torch.cat(back), torch.cat(firsts)
 
 
+class _Projection(NamedTuple):
+    """By which weights the first tokens of some sequences ask and gather, in the type of the tokens.
+
+    Attributes:
+        rows: which sequences.
+        weights: of queries, keys and values, (3, heads, width of a head, width).
+        biases: of the same, (3, heads, 1, width of a head).
+    """
+
+    rows: slice
+    weights: Tensor
+    biases: Tensor
+
+    def ask(self, first: Vectors) -> Tensor:
+        """What the first tokens, (sequences, width), look for in the others, (sequences, heads, width)."""
+        to_query, to_key, _ = self.weights
+        query = torch.bmm(first.expand(len(to_query), -1, -1), to_query.mT) + self.biases[0]
+        return torch.bmm(query * to_query.shape[1] ** -0.5, to_key).transpose(0, 1)
+
+    def mix(self, gathered: Tensor, sums: Tensor | None) -> Tensor:
+        """The values of what they gathered, (sequences, heads, width), to (sequences, heads * width of a head).
+
+        Args:
+            gathered: the tokens, weighted.
+            sums: of the weights, (sequences, heads, 1); None: each is 1.
+        """
+        bias = self.biases[2] if sums is None else self.biases[2] * sums.transpose(0, 1)
+        mixed = torch.bmm(gathered.transpose(0, 1), self.weights[2].mT) + bias
+        return mixed.transpose(0, 1).flatten(1)
+
+
+def _projections(weight: Tensor, bias: Tensor, heads: int, like: Tensor, split: Split | None) -> list[_Projection]:
+    """One for all sequences; or one for each task, the same numbers with a gradient of its own."""
+    owned = [(slice(None), weight, bias)]
+    if split:
+        alias, sequences = split.by_task.alias, sum(split.layout.sequences)
+        owned = [(rows, alias(task, weight), alias(task, bias)) for task, rows in split.rows(sequences)]
+    return [
+        _Projection(rows, w.to(like.dtype).view(3, heads, -1, like.shape[1]), b.to(like.dtype).view(3, heads, 1, -1))
+        for rows, w, b in owned
+    ]
+
+
 def attend_firsts(
     hidden: Hidden,
     weight: Tensor,
@@ -62,6 +107,7 @@ def attend_firsts(
     layout: Layout,
     dropout: float = 0.0,
     noise: Noise | None = None,
+    split: Split | None = None,
 ) -> Gathered:
     """What each sequence's first token gathers from its sequence: as `attend` would, of what a projection would make.
 
@@ -73,41 +119,45 @@ def attend_firsts(
         layout: of the same pack.
         dropout: share of attention weights dropped, 0 to 1; 0 when not training.
         noise: for the dropout; None: from torch's default generator.
+        split: whose the parts are, where the gradients of weight and bias are kept apart by task; None: they are not.
 
     Returns:
         (sequences, inner).
     """
     own_way = hidden.device.type in OWN_WAYS
-    spread, back, firsts = _places(layout.groups, hidden.device)
+    # Scores by distance are made for the lengths of groups.
+    few = hidden.device.type == "cpu" and torch.is_grad_enabled() and not layout.relative
+    groups = chunks_of(layout, hidden.device) if few else layout.groups
+    spread, back, firsts = _places(groups, hidden.device)
     placed = _Spread.apply(hidden, spread, back) if own_way else hidden.index_select(0, spread)  # type: ignore[no-untyped-call]
-    to_query, to_key, to_value = weight.to(hidden.dtype).view(3, heads, -1, hidden.shape[1])
-    of_query, _, of_value = bias.to(hidden.dtype).view(3, heads, 1, -1)
-    first = placed.index_select(0, firsts).expand(heads, -1, -1)
-    query = (torch.bmm(first, to_query.mT) + of_query) * to_query.shape[1] ** -0.5
-    asked = torch.bmm(query, to_key).transpose(0, 1)
-    sizes = [group.count * group.length for group in layout.groups]
+    projections, first = _projections(weight, bias, heads, hidden, split), placed.index_select(0, firsts)
+    asked = _joined([projection.ask(first[projection.rows]) for projection in projections])
+    sizes = [group.count * group.length for group in groups]
     noise = (noise or Noise(layout, None, hidden.device)) if dropout else None
-    gathered, sums = [], []
-    for number, (group, mine) in enumerate(zip(layout.groups, placed.split(sizes), strict=True)):
+    parts, sums = [], []
+    for number, (group, mine) in enumerate(zip(groups, placed.split(sizes), strict=True)):
         states = mine.unflatten(0, (group.count, -1))
-        weights = _weights(asked[group.sequences], states, layout, number)
+        relative = layout.relative[number] if layout.relative else None
+        weights = _weights(asked[group.sequences], states, group, relative)
         if noise:
             weights = weights * noise.of_weights(weights, group.part, dropout) * noise.factor(dropout)
             sums.append(weights.sum(-1, keepdim=True))
-        gathered.append(torch.bmm(weights, states))
-    mixed = torch.bmm(torch.cat(gathered).transpose(0, 1), to_value.mT)
+        parts.append(torch.bmm(weights, states))
     # Without dropout the weights' sum is 1.
-    mixed = mixed + (of_value * torch.cat(sums).transpose(0, 1) if dropout else of_value)
-    result: Tensor = mixed.transpose(0, 1).flatten(1)
-    return result
+    gathered, sum_of = _joined(parts), _joined(sums) if sums else None
+    return _joined([one.mix(gathered[one.rows], None if sum_of is None else sum_of[one.rows]) for one in projections])
 
 
-def _weights(asked: Tensor, states: Tensor, layout: Layout, number: int) -> Tensor:
+def _joined(parts: Sequence[Tensor]) -> Tensor:
+    """One behind the other."""
+    return parts[0] if len(parts) == 1 else torch.cat(list(parts))
+
+
+def _weights(asked: Tensor, states: Tensor, group: Group, relative: Tensor | None) -> Tensor:
     """The softmax of a group's scores, (sequences, heads, length)."""
-    group = layout.groups[number]
     scores = torch.bmm(asked, states.mT).to(torch.promote_types(states.dtype, torch.float32))
-    if layout.relative:
-        scores = scores + layout.relative[number][:, 0]
+    if relative is not None:
+        scores = scores + relative[:, 0]
     if group.bias is not None:
         scores = scores + group.bias[:, 0, :1]
     return torch.softmax(scores, -1).to(states.dtype)

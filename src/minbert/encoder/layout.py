@@ -23,7 +23,7 @@ AREA = 65536
 """The most scores of one head in a group on a processor: those of all heads then fit its cache. A sequence with more
 of them stands alone."""
 
-ROUNDING = ((64, 1), (256, 8), (1024, 16), (float("inf"), 32))
+ROUNDING = ((64, 1), (256, 8), (1024, 16), (2048, 32), (float("inf"), 64))
 """Under so many tokens, their number is rounded up to a multiple of this."""
 
 
@@ -146,6 +146,25 @@ def layout_of(
     return Layout(tuple(groups), tuple(tokens), tuple(parts), lengths, bounds=bounds)
 
 
+CHUNK, STEP = 16, 8
+"""For the first tokens' attention with a way back: sequences in a group, and of what their length is a multiple."""
+
+
+def chunks_of(layout: Layout, device: torch.device) -> tuple[Group, ...]:
+    """The sequences of each part in groups of one size, and of few lengths.
+
+    The matrix library makes a plan for each shape that it meets, which takes longer than the product, and keeps it.
+    """
+    found, first, token = [], 0, 0
+    for part, count in enumerate(layout.sequences):
+        for begin in range(first, first + count, CHUNK):
+            lengths = layout.lengths[begin : min(begin + CHUNK, first + count)]
+            found.append(_group(part, begin, token, lengths, device, -(-lengths[-1] // STEP) * STEP))
+            token += sum(lengths)
+        first += count
+    return tuple(found)
+
+
 def _work(length: int) -> int:
     """What a sequence takes, in scores of one head."""
     return length * (length + MOVE)
@@ -169,8 +188,11 @@ def between(layout: Layout, first: int, last: int) -> Layout:
     return Layout(groups, layout.tokens[first:last], own, lengths)
 
 
-def _group(part: int, first: int, token: int, lengths: Sequence[int], device: torch.device | str) -> Group:
-    count, longest, total = len(lengths), lengths[-1], sum(lengths)
+def _group(
+    part: int, first: int, token: int, lengths: Sequence[int], device: torch.device | str, length: int | None = None
+) -> Group:
+    """Sequences as a group of this length; None: of the longest's."""
+    count, longest, total = len(lengths), length or lengths[-1], sum(lengths)
     sequences, tokens = slice(first, first + count), slice(token, token + total)
     if total == count * longest:
         return Group(part, count, longest, sequences, tokens, None, None, None, None)

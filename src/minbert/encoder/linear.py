@@ -56,7 +56,7 @@ class _Product(torch.autograd.Function):
         split, weight, bias = ctx.apart
         for task, rows in split.rows(len(grad)):
             if to_weight:
-                split.by_task.add(task, weight, _of_weight(grad[rows], x[rows], ctx))
+                split.by_task.add(task, weight, _of_weight(*_apart(grad, x, rows), ctx))
             if to_bias:
                 split.by_task.add(task, bias, _of_bias(grad[rows], ctx))
         return back, None, None, None, None
@@ -64,6 +64,24 @@ class _Product(torch.autograd.Function):
 
 def _of_weight(grad: Tensor, x: Tensor, ctx: Any) -> Tensor:
     return (grad.t() @ x).to(ctx.dtype)
+
+
+FEW_SIZES = 64
+"""Of what the rows of a task are made a multiple."""
+
+
+def _apart(grad: Tensor, x: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+    """Rows of one task, and zeros in the narrower of the two where it takes in rows of the next.
+
+    Each number of rows costs the matrix library a plan, which takes longer than the product.
+    """
+    count = rows.stop - rows.start
+    size = min(-(-count // FEW_SIZES) * FEW_SIZES, len(grad)) if count > FEW_SIZES else count
+    begin = min(rows.start, len(grad) - size)
+    whole, around = slice(begin, begin + size), (0, 0, rows.start - begin, begin + size - rows.stop)
+    if grad.shape[1] < x.shape[1]:
+        return F.pad(grad[rows], around), x[whole]
+    return grad[whole], F.pad(x[rows], around)
 
 
 def _of_bias(grad: Tensor, ctx: Any) -> Tensor:

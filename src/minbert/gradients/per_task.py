@@ -65,10 +65,16 @@ class TaskGradients:
 
     def put(self, weights: Weights) -> None:
         """Writes `sum_i weights_i g_i` into `.grad`; a parameter that no task used keeps none, and does not move."""
+        factors, (places, small) = weights.tolist(), _small(self.rows)
+        together = (weights.to(small) @ small).split([self.shared[place].numel() for place in places])
+        merged = dict(zip(places, together, strict=True))
         for place, parameter in enumerate(self.shared):
-            parts = [(w, row[place]) for w, row in zip(weights.tolist(), self.rows, strict=True)]
+            if place in merged:
+                parameter.grad = merged[place].view_as(parameter)
+                continue
             total: Tensor | None = None
-            for weight, gradient in parts:
+            for weight, row in zip(factors, self.rows, strict=True):
+                gradient = row[place]
                 if gradient is not None and total is None:
                     total = gradient if weight == 1 else gradient.mul_(weight)
                 elif gradient is not None and total is not None:
@@ -80,27 +86,49 @@ class TaskGradients:
 def products(rows: Sequence[Row]) -> Tensor:
     """`g_i . g_j` of any two rows over the parameters that both use, (rows, rows), in float64, on the CPU.
 
-    Parameter after parameter: its gradients are still in the cache for the next pair, and nothing waits for a device.
+    Large ones one after the other: the gradients of a parameter are still in the cache for the next pair.
     """
+    places, small = _small(rows)
     pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1)]
     found: dict[tuple[int, int], list[Tensor]] = {pair: [] for pair in pairs}
-    for gradients in zip(*rows, strict=True):
+    for place in set(range(len(rows[0]))).difference(places):
+        gradients = [row[place] for row in rows]
         for i, j in pairs:
             left, right = gradients[i], gradients[j]
             if left is not None and right is not None:
                 if left.is_sparse and right.is_sparse:
                     left, right = _common(left, right)
                 found[i, j].append(torch.dot(left.flatten(), right.flatten()))
-    gram = torch.zeros(len(rows), len(rows), dtype=torch.float64)
+    gram = (small @ small.T).cpu().double()
     for (i, j), parts in found.items():
         if parts:
-            gram[i, j] = gram[j, i] = torch.stack(parts).cpu().double().sum()
+            gram[i, j] += torch.stack(parts).cpu().double().sum()
+            gram[j, i] = gram[i, j]
     return gram
+
+
+SMALL = 1 << 12
+"""Gradients of fewer numbers, those of biases and norms, cost more for their calls than for their numbers."""
+
+
+def _small(rows: Sequence[Row]) -> tuple[list[int], Tensor]:
+    """The places of the small gradients that all rows have, and these one behind the other, (rows, numbers)."""
+    places = [
+        place
+        for place, gradients in enumerate(zip(*rows, strict=True))
+        if all(g is not None and not g.is_sparse and g.numel() < SMALL for g in gradients)
+    ]
+    if not places:
+        return [], torch.zeros(len(rows), 0)
+    together = [torch.cat([row[place].flatten() for place in places]) for row in rows]  # type: ignore[union-attr]
+    return places, torch.stack(together)
 
 
 def _common(left: Tensor, right: Tensor) -> tuple[Tensor, Tensor]:
     """The values of the rows that two sparse gradients share, in one order."""
+    if left is right:
+        return left.values(), right.values()
     mine, others = left.indices()[0], right.indices()[0]
     place = torch.searchsorted(mine, others).clamp_(max=len(mine) - 1)
-    shared = mine[place] == others
-    return left.values()[place[shared]], right.values()[shared]
+    shared = (mine[place] == others).nonzero()[:, 0]
+    return left.values().index_select(0, place[shared]), right.values().index_select(0, shared)

@@ -20,6 +20,9 @@ BUDGET = 2048
 LARGE = 4096
 """The same on other devices, which work on one pack at a time."""
 
+EVEN = 8
+"""Of what the rows of a pack of more are a multiple."""
+
 Advance = Callable[[int], None]
 
 
@@ -28,18 +31,21 @@ def silent(work: int) -> None:
 
 
 def packs_of(lengths: Rows, budget: int = BUDGET) -> Iterator[Rows]:
-    """Row numbers in packs: sorted by length, each pack within the budget (one row at least)."""
+    """Row numbers in packs: sorted by length, each pack within the budget (one row at least).
+
+    Of a larger pack the rows are a multiple of `EVEN`: for each number of them the matrix library makes plans anew.
+    """
     order = np.argsort(lengths, kind="stable")
-    start = total = 0
-    for place, row in enumerate(order):
-        # A few special tokens come with each row; four is the most that a pair has in the usual templates.
-        cost = int(lengths[row]) + 4
-        if place > start and total + cost > budget:
-            yield order[start:place]
-            start, total = place, 0
-        total += cost
-    if len(order):
-        yield order[start:]
+    # A few special tokens come with each row; four is the most that a pair has in the usual templates.
+    ends = np.cumsum(lengths[order] + 4)
+    start = 0
+    while start < len(order):
+        before = ends[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(ends, before + budget, "right")))
+        if stop < len(order) and stop - start > EVEN:
+            stop -= (stop - start) % EVEN
+        yield order[start:stop]
+        start = stop
 
 
 @contextmanager
