@@ -69,9 +69,9 @@ setup-bench: .venv/.stamp-bench  ## the same, with the libraries that speed is m
 bench: setup-bench  ## speed against other libraries, side by side; about 20 minutes
 	.venv/bin/python -m benchmarks $(ARGS)
 
-bench-full: setup-bench  ## the same, and training by length and batch, and growth up to a million rows
+bench-full: setup-bench  ## the same, and training by length and batch, on batches that come once, and growth up to a million rows
 	.venv/bin/python -m benchmarks
-	.venv/bin/python -m benchmarks sizes growth
+	.venv/bin/python -m benchmarks sizes fresh growth
 
 check: setup  ## style, types and the direction of imports
 	.venv/bin/ruff check .

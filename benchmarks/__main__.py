@@ -27,7 +27,7 @@ SHORT = (
     "memory",
     "profile",
 )
-LONG = ("sizes", "growth", "gpu")
+LONG = ("sizes", "fresh", "growth", "gpu")
 
 
 def main(names: list[str]) -> None:

@@ -94,9 +94,10 @@ class Theirs:
     Args:
         work: rows and labels.
         best: bfloat16 autocast, batches of near-equal length, the fused optimizer, both sides of a pair in one pass.
+        pool: of so many rows after the other, each sorted by itself; None: of all.
     """
 
-    def __init__(self, work: Work, best: bool) -> None:
+    def __init__(self, work: Work, best: bool, pool: int | None = None) -> None:
         from transformers import AutoTokenizer, BertModel
 
         self.work, self.best = work, best
@@ -110,7 +111,8 @@ class Theirs:
         tokenizer = AutoTokenizer.from_pretrained(folder())
         order = np.arange(len(work.rows))
         if best:
-            order = np.argsort([sum(map(len, row)) for row in work.rows], kind="stable")
+            sizes = np.array([sum(map(len, row)) for row in work.rows]).reshape(-1, pool or len(work.rows))
+            order = (np.argsort(sizes, kind="stable") + order.reshape(sizes.shape)[:, :1]).reshape(-1)
         self.batches = []
         for chosen in order.reshape(-1, work.batch):
             rows = [work.rows[i] for i in chosen]

@@ -65,6 +65,16 @@ def test_training_by_length_and_by_batch_runs(monkeypatch: pytest.MonkeyPatch) -
     assert share.ratio and 0 < share.ratio < 1 and "rows/s" in share.remark
 
 
+def test_training_on_batches_that_come_once_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import fresh
+
+    monkeypatch.setattr(fresh, "BATCH", 4)
+    monkeypatch.setattr(fresh, "BATCHES", 2)
+    rows = fresh.run(rounds=1)
+    assert [row.peer.split(":")[0] for row in rows] == ["transformers", "transformers, bf16, sorted"] * 2
+    assert all(row.ratio and row.ratio > 0 for row in rows)
+
+
 def test_each_task_beside_an_encoder_of_its_own(
     tiny_bert: Path, toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
