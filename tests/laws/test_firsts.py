@@ -14,7 +14,7 @@ from torch import Tensor
 from minbert.encoder.attention import attend
 from minbert.encoder.dropout import Noise
 from minbert.encoder.firsts import attend_firsts
-from minbert.encoder.layout import Layout, layout_of
+from minbert.encoder.layout import CHUNK, STEP, Layout, chunks_of, layout_of
 
 HEADS, SIZE, WIDTH = 3, 4, 10
 LENGTHS = st.lists(st.integers(1, 40), min_size=1, max_size=20).map(sorted)
@@ -45,6 +45,23 @@ def distanced(lengths: list[int], far: Tensor) -> Layout:
     """The layout of a pack with scores by distance."""
     layout = layout_of(lengths)
     return replace(layout, relative=tuple(far[:, : group.length, : group.length] for group in layout.groups))
+
+
+@law
+@given(st.lists(LENGTHS, min_size=1, max_size=3))
+def test_every_sequence_stands_in_a_group_of_one_of_few_shapes(parts: list[list[int]]) -> None:
+    layout = layout_of([length for part in parts for length in part], [len(part) for part in parts])
+    groups = chunks_of(layout, torch.device("cpu"))
+    bounds = list(accumulate(layout.lengths, initial=0))
+    assert [i for group in groups for i in range(group.sequences.start, group.sequences.stop)] == [
+        *range(len(bounds) - 1)
+    ]
+    for group in groups:
+        assert group.tokens == slice(bounds[group.sequences.start], bounds[group.sequences.stop])
+        assert group.length % STEP == 0 and 0 <= group.length - layout.lengths[group.sequences.stop - 1] < STEP
+    assert [group.count for group in groups if group.count != CHUNK] == [
+        n % CHUNK for n in map(len, parts) if n % CHUNK
+    ]
 
 
 @law

@@ -1,5 +1,7 @@
 """That merging on the Gram matrix is merging the gradients; how merges answer to scale, to nothing, to conflict."""
 
+from unittest.mock import patch
+
 import pytest
 import torch
 from hypothesis import given, settings
@@ -85,8 +87,15 @@ def explicit(rows: Tensor, seed: int) -> Tensor:
 
 
 @settings(deadline=None)
-@given(tasks=st.integers(1, 4), seed=seeds, used=st.lists(st.booleans(), min_size=16, max_size=16))
-def test_what_is_put_is_the_explicit_projection_of_the_flat_gradients(tasks: int, seed: int, used: list[bool]) -> None:
+@given(
+    tasks=st.integers(1, 4),
+    seed=seeds,
+    used=st.lists(st.booleans(), min_size=16, max_size=16),
+    small=st.sampled_from((0, 10, 1 << 12)),
+)
+def test_what_is_put_is_the_explicit_projection_of_the_flat_gradients(
+    tasks: int, seed: int, used: list[bool], small: int
+) -> None:
     shared = [nn.Parameter(torch.zeros(shape)) for shape in SHAPES]
     gradients, generator, flat = TaskGradients(shared), rng(seed), []
     for task in range(tasks):
@@ -94,8 +103,9 @@ def test_what_is_put_is_the_explicit_projection_of_the_flat_gradients(tasks: int
             parameter.grad = torch.randn(parameter.shape, generator=generator) if used[4 * task + place] else None
         flat.append(torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in shared]))
         gradients.take()
-    weights, _ = PCGrad()(gradients.gram(), {}, rng(seed), range(tasks))
-    gradients.put(weights)
+    with patch("minbert.gradients.per_task.SMALL", small):
+        weights, _ = PCGrad()(gradients.gram(), {}, rng(seed), range(tasks))
+        gradients.put(weights)
     touched = [any(used[4 * task + place] for task in range(tasks)) for place in range(len(shared))]
     assert [parameter.grad is not None for parameter in shared] == touched
     found = torch.cat([torch.zeros_like(p).flatten() if p.grad is None else p.grad.flatten() for p in shared])

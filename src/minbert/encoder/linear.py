@@ -73,8 +73,10 @@ FEW_SIZES = 64
 def _apart(grad: Tensor, x: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
     """Rows of one task, and zeros in the narrower of the two where it takes in rows of the next.
 
-    Each number of rows costs the matrix library a plan, which takes longer than the product.
+    Each number of rows costs a processor's matrix library a plan, which takes longer than the product.
     """
+    if grad.device.type != "cpu":
+        return grad[rows], x[rows]
     count = rows.stop - rows.start
     size = min(-(-count // FEW_SIZES) * FEW_SIZES, len(grad)) if count > FEW_SIZES else count
     begin = min(rows.start, len(grad) - size)

@@ -91,7 +91,7 @@ def products(rows: Sequence[Row]) -> Tensor:
     places, small = _small(rows)
     pairs = [(i, j) for i in range(len(rows)) for j in range(i + 1)]
     found: dict[tuple[int, int], list[Tensor]] = {pair: [] for pair in pairs}
-    for place in set(range(len(rows[0]))).difference(places):
+    for place in sorted(set(range(len(rows[0]))).difference(places)):
         gradients = [row[place] for row in rows]
         for i, j in pairs:
             left, right = gradients[i], gradients[j]

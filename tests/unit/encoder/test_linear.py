@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import nn
 
-from minbert.encoder.linear import Linear, plain_products
+from minbert.encoder.layout import layout_of
+from minbert.encoder.linear import FEW_SIZES, Linear, plain_products
+from minbert.encoder.split import ByTask, kept_apart
 from minbert.optimizer import AdamW
 
 
@@ -86,3 +88,22 @@ def test_plain_products_are_torchs_own() -> None:
     mine, other, x = pair()
     with plain_products():
         assert torch.equal(mine(x), other(x))
+
+
+@pytest.mark.parametrize("wide", [16, 48])
+def test_each_task_has_the_gradient_of_its_own_rows_from_few_sizes_of_products(
+    wide: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    tokens, layer = [70, 150, 3, 100], Linear(32, wide)
+    layout = layout_of([1] * sum(tokens), tokens)
+    x, back, by_task = torch.randn(sum(tokens), 32), torch.randn(sum(tokens), wide), ByTask()
+    sizes, product = [], torch.Tensor.__matmul__
+    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: (sizes.append(len(b)), product(a, b))[1])
+    with kept_apart((by_task, "abcd"), layout):
+        out = layer(x)
+    out.backward(back)
+    for task, mine, others in zip("abcd", x.split(tokens), back.split(tokens), strict=True):
+        torch.testing.assert_close(by_task.take(task, layer.weight), product(others.t(), mine), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(by_task.take(task, layer.bias), others.sum(0), rtol=1e-5, atol=1e-4)
+    assert sizes == [2 * FEW_SIZES, 3 * FEW_SIZES, 3, 2 * FEW_SIZES]

@@ -13,6 +13,7 @@ from minbert.encoder import Pooling
 from minbert.encoder.straight import OFTEN, OFTEN_OF_A_LENGTH
 from minbert.errors import WeightsError
 from minbert.inference import SentenceEncoder, load_encoder, packs_of
+from minbert.inference.forward import EVEN
 
 WORDS = ["the", "a", "of", "to", "is", "it", "not", "how", "do", "i", "what", "good", "bad", "film", "food", "very"]
 TEXT = st.lists(st.sampled_from([*WORDS, "xyz", "?", "é"]), max_size=30).map(" ".join)
@@ -157,6 +158,7 @@ def test_packs_hold_every_row_once_sorted_and_within_the_budget(lengths: np.ndar
     assert sorted(rows.tolist()) == list(range(len(lengths)))
     assert (np.diff(lengths[rows]) >= 0).all()
     assert all(len(pack) == 1 or (lengths[pack] + 4).sum() <= budget for pack in packs)
+    assert all(len(pack) <= EVEN or len(pack) % EVEN == 0 for pack in packs[:-1])
 
 
 def test_a_wrong_name_or_limit_is_told(tiny_bert: Path) -> None:
