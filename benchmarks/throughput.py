@@ -67,9 +67,10 @@ def draw(rates: dict[str, dict[str, list[float]]]) -> None:
         place.set_xscale("log", base=2)
         place.set_xticks(values, [str(v) for v in values])
         place.set_xlabel(label)
-        place.set_ylim(bottom=0)
         place.spines[["top", "right"]].set_visible(False)
         place.grid(axis="y", alpha=0.25)
+    # Once both have their lines: from then on the shared axis no longer follows them.
+    places[0].set_ylim(bottom=0)
     places[0].set_ylabel("thousand tokens a second")
     places[1].legend(frameon=False, loc="upper left")
     figure.savefig(PICTURE, metadata={"Date": None})

@@ -102,7 +102,8 @@ for folder, lives in careers.items():
         ends.append(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
         if ends[-1] != -signal.SIGKILL:
             break
-    print(json.dumps(ends))
+    # At once: a fork would inherit what is not written yet, and write it too.
+    print(json.dumps(ends), flush=True)
 """
 
 
