@@ -56,7 +56,7 @@ class _Product(torch.autograd.Function):
         split, weight, bias = ctx.apart
         for task, rows in split.rows(len(grad)):
             if to_weight:
-                split.by_task.add(task, weight, _of_weight(*_apart(grad, x, rows), ctx))
+                split.by_task.add(task, weight, _of_weight(*_of_task(grad, x, rows), ctx))
             if to_bias:
                 split.by_task.add(task, bias, _of_bias(grad[rows], ctx))
         return back, None, None, None, None
@@ -70,7 +70,7 @@ FEW_SIZES = 64
 """Of what the rows of a task are made a multiple."""
 
 
-def _apart(grad: Tensor, x: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
+def _of_task(grad: Tensor, x: Tensor, rows: slice) -> tuple[Tensor, Tensor]:
     """Rows of one task, and zeros in the narrower of the two where it takes in rows of the next.
 
     Each number of rows costs a processor's matrix library a plan, which takes longer than the product.

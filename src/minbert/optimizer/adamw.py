@@ -23,7 +23,7 @@ KEEPING = 1 - 2.0**-53
 FAINT, SWEEP = 1e-28, 16
 """On a processor, every 16th step sets each s below this to 0. It moves no weight that float32 can tell; but in the row
 of a word that has not come for 600 steps s and its product with the rate would end, for good, among the numbers below
-1.2e-38, over which a processor takes seven times as long."""
+1.2e-38, over which a processor takes several times as long."""
 
 
 class Stretch(NamedTuple):
