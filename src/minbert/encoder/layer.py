@@ -1,8 +1,8 @@
 """One layer of BERT: attention, then a feed-forward part, each with a residual and a norm behind it."""
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
+from minbert.encoder.activation import activated
 from minbert.encoder.attention import Attention
 from minbert.encoder.config import EncoderConfig
 from minbert.encoder.dropout import Noise
@@ -50,11 +50,5 @@ class Layer(nn.Module):
         below = hidden if firsts is None else hidden.index_select(0, firsts)
         attended = self.attention_norm(below, mixed, noise, few)
         passed = attended if added is None else attended + added
-        return self.norm(passed, self.down(self._activated(attended)), noise, few)  # type: ignore[no-any-return]
-
-    def _activated(self, attended: Tensor) -> Tensor:
-        """`act(up(a))`, by the activation's name in `config.json`."""
-        inner = self.up(attended)
-        if self.activation == "relu":
-            return F.relu(inner)
-        return F.gelu(inner, approximate="tanh" if self.activation == "gelu_new" else "none")
+        inner = activated(self.up(attended), self.activation)
+        return self.norm(passed, self.down(inner), noise, few)  # type: ignore[no-any-return]

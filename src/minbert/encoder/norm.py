@@ -51,7 +51,9 @@ class _AddNorm(torch.autograd.Function):
             for parameter, gradient in zip(ctx.apart[1:], back(rows, [False, *own])[1:], strict=True):
                 if split and gradient is not None:
                     split.by_task.add(task, parameter, gradient)
-        to_branch = to_total if mask is None or to_total is None else (to_total * mask).mul_(ctx.factor)
+        to_branch = to_total
+        if mask is not None and to_total is not None:
+            to_branch = torch.addcmul(to_total.new_zeros(()), to_total, mask, value=ctx.factor)
         return to_total, to_branch, *to_own, None, None, None, None
 
 

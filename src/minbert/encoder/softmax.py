@@ -32,7 +32,7 @@ def softmax(scores: Tensor) -> Tensor:
         return exact.div_(exact.sum(-1, keepdim=True)).to(dtype)
     if dtype == torch.bfloat16 and length <= VERY_WIDE and length % REGISTER:
         return torch.softmax(scores.float(), -1).to(dtype)
-    return torch.softmax(scores, -1)
+    return torch.softmax(scores, -1, out=scores)
 
 
 def softmax_back(grad: Tensor, weights: Tensor) -> Tensor:
@@ -45,4 +45,4 @@ def softmax_back(grad: Tensor, weights: Tensor) -> Tensor:
         return product.sub_(weights * product.sum(-1, keepdim=True)).to(dtype)
     if dtype == torch.bfloat16 and length < WIDE:
         return torch._softmax_backward_data(grad.float(), weights.float(), -1, torch.float32).to(dtype)
-    return torch._softmax_backward_data(grad, weights, -1, dtype)
+    return torch._softmax_backward_data(grad, weights, -1, dtype, grad_input=grad)

@@ -13,7 +13,7 @@ from minbert.gradients.merge import Merge
 from minbert.gradients.mgda import MGDA
 from minbert.gradients.nash_mtl import NashMTL
 from minbert.gradients.pcgrad import PCGrad
-from minbert.gradients.per_task import TaskGradients, add_gradients, summed
+from minbert.gradients.per_task import TaskGradients, add_gradients, norm_of, summed
 from minbert.gradients.sum import Sum
 from minbert.gradients.upgrad import UPGrad
 from minbert.gradients.weightings import AnyWeighting, Equal, Seen, Weighting
@@ -45,5 +45,6 @@ __all__ = [
     "add_gradients",
     "cosines",
     "group_grams",
+    "norm_of",
     "summed",
 ]

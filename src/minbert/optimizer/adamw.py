@@ -4,7 +4,7 @@ import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, repeat
 from typing import Any, NamedTuple
 
 import torch
@@ -27,12 +27,21 @@ of a word that has not come for 600 steps s and its product with the rate would 
 
 
 class Stretch(NamedTuple):
-    """The same numbers of a weight, of s, of v and of the gradient."""
+    """The same numbers of a weight, of s, of v and of the gradient, and whether the first three lie in one piece each.
+
+    That is asked on a processor only, once a weight: flattened, others would be copies, and the copies would move.
+    """
 
     w: Tensor
     s: Tensor
     v: Tensor
     gradient: Tensor
+    smooth: bool
+
+    def split(self, gradients: Iterable[Tensor], size: int) -> Iterator["Stretch"]:
+        """Pieces of so many numbers, or rows, each with its gradient."""
+        pieces = (tensor.split(size) for tensor in self[:3])
+        return map(Stretch, *pieces, gradients, repeat(self.smooth))
 
 
 @dataclass(frozen=True)
@@ -131,19 +140,17 @@ class AdamW(torch.optim.Optimizer):
         """A parameter whole, with what belongs to it."""
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
-        return Stretch(parameter, state["s"], state["v"], gradient)
-
-
-def _in_one_piece(*parts: Tensor) -> bool:
-    """Whether they lie so on a processor; flattened, others would be copies, and the copies would move."""
-    return all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
+        parts = (parameter, state["s"], state["v"])
+        smooth = all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
+        return Stretch(*parts, gradient, smooth)
 
 
 def _pieces(whole: Stretch) -> Iterator[Stretch]:
     """Blocks of a weight that lies in one piece on a processor; a small one, or another, whole."""
-    if not _in_one_piece(*whole[:3]) or (whole.w.numel() <= BLOCK and whole.gradient.is_contiguous()):
+    if not whole.smooth or (whole.w.numel() <= BLOCK and whole.gradient.is_contiguous()):
         return iter([whole])
-    return map(Stretch, *(tensor.reshape(-1).split(BLOCK) for tensor in whole))
+    flat = Stretch(*(tensor.reshape(-1) for tensor in whole[:4]), whole.smooth)
+    return flat.split(flat.gradient.split(BLOCK), BLOCK)
 
 
 def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
@@ -166,10 +173,10 @@ def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
     The kernel has an m of its own, `m + (1 - b1) (g - m)`: with it, weights land 2.4e-7 from the reference array after
     a thousand steps, with s 1.2e-7.
     """
-    w, s, v, gradient = (list(parts) for parts in zip(*stretches, strict=True))
+    w, s, v, gradient, smooth = (list(parts) for parts in zip(*stretches, strict=True))
     first, second = pace.betas
     rate = pace.rate * (1 - first)
-    if _in_one_piece(*w, *s, *v):
+    if all(smooth):
         for stretch in stretches:
             torch.add(stretch.gradient, stretch.s, alpha=first, out=stretch.s)
             if pace.sweeps:
@@ -208,14 +215,13 @@ def _move_rows(whole: Stretch, pace: Pace) -> None:
     """The same for a gradient that holds some rows only: block after block of rows, with zeros between."""
     gradient = whole.gradient.coalesce()
     rows, values = gradient.indices()[0], gradient.values()
-    w, s, v = whole[:3]
-    size = max(1, BLOCK // max(1, w[0].numel()))
-    starts = torch.arange(0, len(w), size, device=rows.device)
+    size = max(1, BLOCK // max(1, whole.w[0].numel()))
+    starts = torch.arange(0, len(whole.w), size, device=rows.device)
     bounds = [*torch.searchsorted(rows, starts).tolist(), len(rows)]
-    zeros = torch.zeros_like(w[:size])
-    for number, parts in enumerate(zip(w.split(size), s.split(size), v.split(size), strict=True)):
+    zeros = torch.zeros_like(whole.w[:size])
+    for number, piece in enumerate(whole.split(repeat(zeros), size)):
         mine = slice(bounds[number], bounds[number + 1])
-        places, dense = rows[mine] - number * size, zeros[: len(parts[0])]
+        places, dense = rows[mine] - number * size, zeros[: len(piece.w)]
         dense.index_copy_(0, places, values[mine])
-        _move([Stretch(*parts, dense)], pace)
+        _move([piece._replace(gradient=dense)], pace)
         dense.index_fill_(0, places, 0.0)

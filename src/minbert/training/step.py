@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import minbert.distributed as distributed
 from minbert.encoder import ByTask
 from minbert.errors import TrainingError
-from minbert.gradients import TaskGradients, add_gradients, summed
+from minbert.gradients import TaskGradients, add_gradients, norm_of, summed
 from minbert.losses import Loss
 from minbert.optimizer import AdamW, exchanged
 from minbert.outputs import Outputs
@@ -110,7 +110,7 @@ class Stepper:
         values = [*self._gradients(self.shared), *own]
         # An accelerator is waited for here: once, where losses are not needed to merge.
         # Of a merged gradient the norm is known; it takes no pass over its numbers.
-        *numbers, norm = _read([*measured, nn.utils.get_total_norm(own if apart else values)])
+        *numbers, norm = _read([*measured, norm_of(own if apart else values)])
         norm = math.hypot(norm, merged)
         losses = losses or self._losses(number, parts, numbers)
         self._move(number, total, values, norm, tasks)
