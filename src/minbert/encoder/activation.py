@@ -30,7 +30,7 @@ class _Gelu(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
         (x,) = ctx.saved_tensors
-        return torch.ops.aten.gelu_backward(grad, x, approximate=ctx.form, grad_input=grad), None
+        return torch.ops.aten.gelu_backward.grad_input(grad, x, approximate=ctx.form, grad_input=grad), None
 
 
 def activated(x: Tensor, name: str) -> Tensor:

@@ -109,7 +109,7 @@ def _where(bits: Tensor, least: int, x: Tensor, out: Tensor | None = None) -> Te
         return x.clone() if out is None else out.copy_(x)
     if out is None:
         return torch.ops.aten.threshold_backward(x, bits, least - 1)  # type: ignore[no-any-return]
-    return torch.ops.aten.threshold_backward(x, bits, least - 1, grad_input=out)  # type: ignore[no-any-return]
+    return torch.ops.aten.threshold_backward.grad_input(x, bits, least - 1, grad_input=out)  # type: ignore[no-any-return]
 
 
 def keep(x: Tensor, mask: Tensor, out: Tensor | None = None) -> Tensor:
@@ -121,7 +121,7 @@ def keep(x: Tensor, mask: Tensor, out: Tensor | None = None) -> Tensor:
     given = (x.view(like), mask.view(like), 0)
     if out is None:
         return torch.ops.aten.threshold_backward(*given).view(x.dtype)  # type: ignore[no-any-return]
-    torch.ops.aten.threshold_backward(*given, grad_input=out.view(like))
+    torch.ops.aten.threshold_backward.grad_input(*given, grad_input=out.view(like))
     return out
 
 

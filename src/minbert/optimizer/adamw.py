@@ -149,8 +149,8 @@ def _pieces(whole: Stretch) -> Iterator[Stretch]:
     """Blocks of a weight that lies in one piece on a processor; a small one, or another, whole."""
     if not whole.smooth or (whole.w.numel() <= BLOCK and whole.gradient.is_contiguous()):
         return iter([whole])
-    flat = Stretch(*(tensor.reshape(-1) for tensor in whole[:4]), whole.smooth)
-    return flat.split(flat.gradient.split(BLOCK), BLOCK)
+    w, s, v, gradient = (tensor.reshape(-1) for tensor in whole[:4])
+    return Stretch(w, s, v, gradient, whole.smooth).split(gradient.split(BLOCK), BLOCK)
 
 
 def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
