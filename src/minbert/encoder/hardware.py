@@ -79,6 +79,12 @@ def has_tiles() -> bool:
     return bool(supported and supported())
 
 
+@cache
+def has_slow_products() -> bool:
+    """Whether torch's float32 products are slow: MKL's, which keeps its fastest kernels for Intel's processors."""
+    return torch.backends.mkl.is_available() and any(maker in _processor().lower() for maker in ("amd", "hygon"))
+
+
 TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 """What `mallopt` of the GNU C library calls them (malloc.h)."""
 

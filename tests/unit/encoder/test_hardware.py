@@ -46,3 +46,16 @@ def test_the_environment_says_what_a_result_depends_on() -> None:
     assert found["device"] == "cpu" and found["precision"] == "bfloat16" and found["torch"] == torch.__version__
     assert found["threads"] == torch.get_num_threads() and found["processor"]
     assert {"python", "numpy", "tokenizers", "safetensors"} <= found.keys()
+
+
+@pytest.mark.parametrize(
+    ("processor", "slow"),
+    [("AMD EPYC 9654", True), ("Hygon C86 7185", True), ("Intel(R) Xeon(R) Processor", False), ("", False)],
+)
+def test_mkl_is_slow_on_processors_that_are_not_its_makers(
+    monkeypatch: pytest.MonkeyPatch, processor: str, slow: bool
+) -> None:
+    monkeypatch.setattr(hardware, "_processor", lambda: processor)
+    for there in (True, False):
+        monkeypatch.setattr(torch.backends.mkl, "is_available", lambda there=there: there)
+        assert hardware.has_slow_products.__wrapped__() is (slow and there)

@@ -6,6 +6,7 @@ import pytest
 import torch
 from torch import nn
 
+from minbert.encoder import linear
 from minbert.encoder.layout import layout_of
 from minbert.encoder.linear import FEW_SIZES, Linear, plain_products
 from minbert.encoder.split import ByTask, kept_apart
@@ -19,7 +20,10 @@ def pair(dtype: torch.dtype = torch.float32) -> tuple[Linear, nn.Linear, torch.T
     return mine, other, torch.randn(20, 48).to(dtype)
 
 
-def test_values_and_gradients_are_those_of_torch() -> None:
+@pytest.mark.parametrize("slow", [False, True])
+def test_values_and_gradients_are_those_of_torch(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Also where torch's own products are slow, and the matrix library's take their place."""
+    monkeypatch.setattr(linear, "has_slow_products", lambda: slow)
     mine, other, x = pair()
     inputs = [x.clone().requires_grad_() for _ in range(2)]
     back = torch.randn(20, 32)
@@ -98,12 +102,12 @@ def test_each_task_has_the_gradient_of_its_own_rows_from_few_sizes_of_products(
     tokens, layer = [70, 150, 3, 100], Linear(32, wide)
     layout = layout_of([1] * sum(tokens), tokens)
     x, back, by_task = torch.randn(sum(tokens), 32), torch.randn(sum(tokens), wide), ByTask()
-    sizes, product = [], torch.Tensor.__matmul__
-    monkeypatch.setattr(torch.Tensor, "__matmul__", lambda a, b: (sizes.append(len(b)), product(a, b))[1])
+    sizes, times = [], linear._times
+    monkeypatch.setattr(linear, "_times", lambda a, b, ctx: (sizes.append(len(b)), times(a, b, ctx))[1])
     with kept_apart((by_task, "abcd"), layout):
         out = layer(x)
     out.backward(back)
     for task, mine, others in zip("abcd", x.split(tokens), back.split(tokens), strict=True):
-        torch.testing.assert_close(by_task.take(task, layer.weight), product(others.t(), mine), rtol=1e-5, atol=1e-4)
+        torch.testing.assert_close(by_task.take(task, layer.weight), others.t() @ mine, rtol=1e-5, atol=1e-4)
         torch.testing.assert_close(by_task.take(task, layer.bias), others.sum(0), rtol=1e-5, atol=1e-4)
     assert sizes == [2 * FEW_SIZES, 3 * FEW_SIZES, 3, 2 * FEW_SIZES]
