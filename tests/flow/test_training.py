@@ -455,8 +455,10 @@ class Halving(Merge):
 
 class TestMerge:
     def test_surgery_on_one_task_is_the_plain_sum(self, tiny_bert: Path, tmp_path: Path) -> None:
+        # Unclipped: the norm that clips is summed in another order, and on some processors its last bit is another.
+        optimizer = {"kind": "adamw", "clip": 0}
         for merge in ("sum", "pcgrad"):
-            quick(toy(tiny_bert, tasks="sentiment", merge=merge, epochs=1), tmp_path / merge)
+            quick(toy(tiny_bert, tasks="sentiment", merge=merge, epochs=1, optimizer=optimizer), tmp_path / merge)
         plain = weights(tmp_path / "sum")
         assert all(torch.equal(plain[name], tensor) for name, tensor in weights(tmp_path / "pcgrad").items())
 
