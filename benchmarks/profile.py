@@ -70,7 +70,7 @@ def faded() -> Row:
     """
     tables = [torch.nn.Parameter(torch.ones(30522, 384)) for _ in range(2)]
     ours, theirs = AdamW([tables[0]], lr=1e-4), torch.optim.AdamW([tables[1]], lr=1e-4, fused=True)
-    for table, optimizer, name in ((tables[0], ours, "s"), (tables[1], theirs, "exp_avg")):
+    for table, optimizer, name in ((tables[0], ours, "m"), (tables[1], theirs, "exp_avg")):
         table.grad = torch.zeros_like(table)
         optimizer.step()
         optimizer.state[table][name].fill_(1e-27)

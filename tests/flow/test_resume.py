@@ -347,7 +347,7 @@ class TestDamage:
             for file in ("model.safetensors", "state.json"):
                 shutil.copy(before / file, folder)
             tensors = load_file(before / "optimizer.safetensors")
-            renamed = {f"m.{name[2:]}" if name.startswith("s.") else name: tensor for name, tensor in tensors.items()}
+            renamed = {f"s.{name[2:]}" if name.startswith("m.") else name: tensor for name, tensor in tensors.items()}
             save_file(renamed, folder / "optimizer.safetensors")
 
         write_folder(copy / "snapshot", write)

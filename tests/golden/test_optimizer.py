@@ -68,7 +68,7 @@ def test_a_moment_that_has_faded_becomes_nothing(monkeypatch: pytest.MonkeyPatch
             rows = torch.tensor([[0, 4 if step == 0 else 9]])
             table.grad = torch.sparse_coo_tensor(rows, torch.full((2, 7), 1e-3), (10, 7), check_invariants=True)
             optimizer.step()
-        faded = optimizer.state[table]["s"][4]
+        faded = optimizer.state[table]["m"][4]
         assert (faded == 0).all() if sweep == 16 else ((faded > 0) & (faded < least)).all()
         weights.append(table.detach())
     assert torch.equal(*weights)

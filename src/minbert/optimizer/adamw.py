@@ -3,6 +3,7 @@
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from ctypes import c_float
 from dataclasses import dataclass
 from itertools import chain, repeat
 from typing import Any, NamedTuple
@@ -17,23 +18,20 @@ feed-forward matrix of a small BERT in one piece."""
 LATE = torch.tensor(math.inf)
 """A number of steps for torch's fused kernel, at which its own bias corrections are exactly 1."""
 
-KEEPING = 1 - 2.0**-53
-"""A b1 for it, the largest below 1, with which it leaves s as it is."""
-
 FAINT, SWEEP = 1e-28, 16
-"""On a processor, every 16th step sets each s below this to 0. It moves no weight that float32 can tell; but in the row
-of a word that has not come for 600 steps s and its product with the rate would end, for good, among the numbers below
+"""On a processor, every 16th step sets each m below this to 0. It moves no weight that float32 can tell; but in the row
+of a word that has not come for 600 steps m and its product with the rate would end, for good, among the numbers below
 1.2e-38, over which a processor takes several times as long."""
 
 
 class Stretch(NamedTuple):
-    """The same numbers of a weight, of s, of v and of the gradient, and whether the first three lie in one piece each.
+    """The same numbers of a weight, of m, of v and of the gradient, and whether the first three lie in one piece each.
 
     That is asked on a processor only, once a weight: flattened, others would be copies, and the copies would move.
     """
 
     w: Tensor
-    s: Tensor
+    m: Tensor
     v: Tensor
     gradient: Tensor
     smooth: bool
@@ -68,13 +66,14 @@ class AdamW(torch.optim.Optimizer):
     w -= lr weight_decay (w - start)                            (after, with the plain rate; start is 0 unless given)
     ```
 
-    What is kept of m is `s = m / (1 - b1)`: then `s = b1 s + g` is one pass, and closer to the reference array. A
-    parameter without a gradient does not move, and its t stands still.
+    Kept is `m + (1 - b1) (g - m)` with b1 rounded to float32, as torch's kernel has it in its one pass. The array has
+    both factors rounded, b1 and 1 - b1, which do not add up to 1; that is an m in proportion, and goes into the step
+    size. A parameter without a gradient does not move, and its t stands still.
 
     Args:
         params: parameters or groups of them.
         lr: learning rate, above 0.
-        betas: b1 and b2, each in [0, 1).
+        betas: b1 and b2, each in [0, 1), rounded to float32 too.
         eps: added to the uncorrected root, 0 or more.
         weight_decay: 0 or more.
         starts: where parameters decay to; those that it does not name decay to 0.
@@ -82,7 +81,7 @@ class AdamW(torch.optim.Optimizer):
     Source: Kingma & Ba 2014, end of section 2; Loshchilov & Hutter 2017, algorithm 2; decay towards a start: Xuhong et
     al. 2018, equation 2 (L2-SP), here decoupled.
     Deviates: torch.optim.AdamW has eps on the corrected root and multiplies by a rounded decay; on a processor, every
-    16th step makes an s below 1e-28 zero.
+    16th step makes an m below 1e-28 zero.
     """
 
     def __init__(
@@ -94,7 +93,7 @@ class AdamW(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         starts: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
-        if not (lr > 0 and all(0 <= b < 1 for b in betas) and eps >= 0 and weight_decay >= 0):
+        if not (lr > 0 and all(0 <= b and c_float(b).value < 1 for b in betas) and eps >= 0 and weight_decay >= 0):
             raise ValueError(f"AdamW: out of range: {lr=}, {betas=}, {eps=}, {weight_decay=}")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         self.starts = starts or {}
@@ -111,7 +110,7 @@ class AdamW(torch.optim.Optimizer):
                     state = self.state[parameter]
                     if not state:
                         state["step"] = 0
-                        state["s"] = torch.zeros_like(parameter)
+                        state["m"] = torch.zeros_like(parameter)
                         state["v"] = torch.zeros_like(parameter)
                     alike[state["step"], parameter in self.starts].append(parameter)
             for (age, pulled), parameters in alike.items():
@@ -121,9 +120,11 @@ class AdamW(torch.optim.Optimizer):
     def _update(self, parameters: list[Tensor], age: int, pulled: bool, group: dict[str, Any]) -> None:
         """One step of parameters that have all made the same number of steps, and decay to their starts or to 0."""
         first, second = group["betas"]
+        kept = c_float(first).value
         rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
+        rate *= c_float(1 - first).value / (1 - kept)
         decay = group["lr"] * group["weight_decay"]
-        pace = Pace(rate, group["betas"], group["eps"], 0.0 if pulled else decay, age % SWEEP == 0)
+        pace = Pace(rate, (kept, second), group["eps"], 0.0 if pulled else decay, age % SWEEP == 0)
         stretches = [self._stretch(parameter) for parameter in parameters]
         whole = [stretch for stretch in stretches if not stretch.gradient.is_sparse]
         for some in _together(chain.from_iterable(map(_pieces, whole))):
@@ -140,7 +141,7 @@ class AdamW(torch.optim.Optimizer):
         """A parameter whole, with what belongs to it."""
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
-        parts = (parameter, state["s"], state["v"])
+        parts = (parameter, state["m"], state["v"])
         smooth = all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
         return Stretch(*parts, gradient, smooth)
 
@@ -149,8 +150,8 @@ def _pieces(whole: Stretch) -> Iterator[Stretch]:
     """Blocks of a weight that lies in one piece on a processor; a small one, or another, whole."""
     if not whole.smooth or (whole.w.numel() <= BLOCK and whole.gradient.is_contiguous()):
         return iter([whole])
-    w, s, v, gradient = (tensor.reshape(-1) for tensor in whole[:4])
-    return Stretch(w, s, v, gradient, whole.smooth).split(gradient.split(BLOCK), BLOCK)
+    w, m, v, gradient = (tensor.reshape(-1) for tensor in whole[:4])
+    return Stretch(w, m, v, gradient, whole.smooth).split(gradient.split(BLOCK), BLOCK)
 
 
 def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
@@ -168,28 +169,21 @@ def _together(stretches: Iterable[Stretch]) -> Iterator[list[Stretch]]:
 
 
 def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
-    """s, v, w and the decay, of several stretches at once; v and w in one pass by torch's kernel where that can be.
-
-    The kernel has an m of its own, `m + (1 - b1) (g - m)`: with it, weights land 2.4e-7 from the reference array after
-    a thousand steps, with s 1.2e-7.
-    """
-    w, s, v, gradient, smooth = (list(parts) for parts in zip(*stretches, strict=True))
+    """m, v, w and the decay of several stretches; where it can be, all but the decay in one pass by torch's kernel."""
+    w, m, v, gradient, smooth = (list(parts) for parts in zip(*stretches, strict=True))
     first, second = pace.betas
-    rate = pace.rate * (1 - first)
     if all(smooth):
-        for stretch in stretches:
-            torch.add(stretch.gradient, stretch.s, alpha=first, out=stretch.s)
-            if pace.sweeps:
-                torch.hardshrink(stretch.s, FAINT, out=stretch.s)
+        for faint in m if pace.sweeps else ():
+            torch.hardshrink(faint, FAINT, out=faint)
         torch._fused_adamw_(
             w,
             gradient,
-            s,
+            m,
             v,
             max_exp_avg_sqs=[],
             state_steps=[LATE] * len(w),
-            lr=rate,
-            beta1=KEEPING,
+            lr=pace.rate,
+            beta1=first,
             beta2=second,
             weight_decay=0.0,
             eps=pace.eps,
@@ -199,13 +193,12 @@ def _move(stretches: Sequence[Stretch], pace: Pace) -> None:
         # The kernel does not say that it changed them, and layers lay their weights out anew when they hear of it.
         torch.autograd.graph.increment_version(w)
     else:
-        torch._foreach_mul_(s, first)
-        torch._foreach_add_(s, gradient)
+        torch._foreach_lerp_(m, gradient, 1 - first)
         torch._foreach_mul_(v, second)
         torch._foreach_addcmul_(v, gradient, gradient, value=1 - second)
         roots = torch._foreach_sqrt(v)
         torch._foreach_add_(roots, pace.eps)
-        torch._foreach_addcdiv_(w, s, roots, value=-rate)
+        torch._foreach_addcdiv_(w, m, roots, value=-pace.rate)
     if pace.decay:
         # Not a multiplication by 1 - decay: in float32 that factor is rounded (1 - 1e-7 to 1 - 1.19e-7).
         torch._foreach_add_(w, w, alpha=-pace.decay)

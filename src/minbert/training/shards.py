@@ -51,7 +51,7 @@ class Shards:
         for parameter, owner, age in zip(self.parameters, self.owners, ages.tolist(), strict=True):
             if age and owner:
                 mine = self.optimizer.state.get(parameter, {})
-                found = {key: mine.get(key, torch.empty_like(parameter)).detach() for key in ("s", "v")}
+                found = {key: mine.get(key, torch.empty_like(parameter)).detach() for key in ("m", "v")}
                 distributed.spread(list(found.values()), [owner, owner])
                 if not distributed.rank():
                     self.optimizer.state[parameter] = {"step": age, **found}

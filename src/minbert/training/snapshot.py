@@ -72,7 +72,7 @@ def save_snapshot(
         state = optimizer.state.get(parameter) if optimizer else None
         if state:
             ages[name] = state["step"]
-            tensors[f"s.{name}"], tensors[f"v.{name}"] = state["s"].cpu(), state["v"].cpu()
+            tensors[f"m.{name}"], tensors[f"v.{name}"] = state["m"].cpu(), state["v"].cpu()
     plain: dict[str, Memory] = {}
     for name, memory in memories.items():
         tensors |= {f"{name}:{key}": value.cpu().clone() for key, value in memory.items() if isinstance(value, Tensor)}
@@ -97,9 +97,9 @@ def load_memories(folder: Path, model: MultiTaskModel, optimizer: AdamW) -> dict
     state, tensors = json.loads((folder / "state.json").read_text()), load_file(folder / "optimizer.safetensors")
     for name, parameter in model.named_parameters():
         if name in state["ages"]:
-            if f"s.{name}" not in tensors:
+            if f"m.{name}" not in tensors:
                 raise RunError(f"{folder}: expected a snapshot of this version, found an earlier one's; train anew")
-            memory = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("s", "v")}
+            memory = {key: tensors[f"{key}.{name}"].to(parameter.device) for key in ("m", "v")}
             optimizer.state[parameter] = {"step": state["ages"][name], **memory}
     found: dict[str, Memory] = state["memories"]
     for name in found:
