@@ -93,7 +93,7 @@ class AdamW(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         starts: Mapping[Tensor, Tensor] | None = None,
     ) -> None:
-        if not (lr > 0 and all(0 <= b and c_float(b).value < 1 for b in betas) and eps >= 0 and weight_decay >= 0):
+        if not (lr > 0 and all(b >= 0 and c_float(b).value < 1 for b in betas) and eps >= 0 and weight_decay >= 0):
             raise ValueError(f"AdamW: out of range: {lr=}, {betas=}, {eps=}, {weight_decay=}")
         super().__init__(params, {"lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay})
         self.starts = starts or {}
