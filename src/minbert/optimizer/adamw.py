@@ -66,9 +66,9 @@ class AdamW(torch.optim.Optimizer):
     w -= lr weight_decay (w - start)                            (after, with the plain rate; start is 0 unless given)
     ```
 
-    Kept is `m + (1 - b1) (g - m)` with b1 rounded to float32, as torch's kernel has it in its one pass. The array has
-    both factors rounded, b1 and 1 - b1, which do not add up to 1; that is an m in proportion, and goes into the step
-    size. A parameter without a gradient does not move, and its t stands still.
+    Kept is `m + (1 - b1) (g - m)`, as torch's kernel has it in its one pass, with b1 rounded to float32 (in float64 as
+    it is). The reference array has both factors rounded, b1 and 1 - b1, which do not add up to 1: that is an m in
+    proportion, and goes into the step size. A parameter without a gradient does not move, and its t stands still.
 
     Args:
         params: parameters or groups of them.
@@ -104,7 +104,7 @@ class AdamW(torch.optim.Optimizer):
         loss = None if closure is None else torch.enable_grad()(closure)()
         for group in self.param_groups:
             # Parameters that sat out some steps have a t of their own, and with it a step size of their own.
-            alike: dict[tuple[int, bool], list[Tensor]] = defaultdict(list)
+            alike: dict[tuple[int, bool, torch.dtype], list[Tensor]] = defaultdict(list)
             for parameter in group["params"]:
                 if parameter.grad is not None:
                     state = self.state[parameter]
@@ -112,17 +112,17 @@ class AdamW(torch.optim.Optimizer):
                         state["step"] = 0
                         state["m"] = torch.zeros_like(parameter)
                         state["v"] = torch.zeros_like(parameter)
-                    alike[state["step"], parameter in self.starts].append(parameter)
-            for (age, pulled), parameters in alike.items():
+                    alike[state["step"], parameter in self.starts, parameter.dtype].append(parameter)
+            for (age, pulled, _), parameters in alike.items():
                 self._update(parameters, age, pulled, group)
         return loss
 
     def _update(self, parameters: list[Tensor], age: int, pulled: bool, group: dict[str, Any]) -> None:
-        """One step of parameters that have all made the same number of steps, and decay to their starts or to 0."""
+        """One step of parameters of one type that have made as many steps, and decay to their starts or to 0."""
         first, second = group["betas"]
-        kept = c_float(first).value
-        rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1))
-        rate *= c_float(1 - first).value / (1 - kept)
+        double = parameters[0].dtype == torch.float64
+        kept, added = (first, 1 - first) if double else (c_float(first).value, c_float(1 - first).value)
+        rate = group["lr"] * (1 - second ** (age + 1)) ** 0.5 / (1 - first ** (age + 1)) * added / (1 - kept)
         decay = group["lr"] * group["weight_decay"]
         pace = Pace(rate, (kept, second), group["eps"], 0.0 if pulled else decay, age % SWEEP == 0)
         stretches = [self._stretch(parameter) for parameter in parameters]
