@@ -61,15 +61,27 @@ def ratio(peer: Lap, mine: Lap) -> float:
     return statistics.median(a / b for a, b in zip(peer.seconds, mine.seconds, strict=True))
 
 
-def matrix_peak(dtype: torch.dtype, size: int = 2048, repeats: int = 5) -> float:
+SIZE = 2048
+"""Of the matrices by which the peak is measured."""
+
+
+class Products:
+    """A contender: some large square products, one after the other."""
+
+    def __init__(self, dtype: torch.dtype, count: int = 16) -> None:
+        self.left, self.right = torch.ones(SIZE, SIZE, dtype=dtype), torch.ones(SIZE, SIZE, dtype=dtype)
+        self.count, self.operations = count, 2.0 * SIZE**3 * count
+
+    def __call__(self) -> None:
+        for _ in range(self.count):
+            self.left @ self.right
+
+
+def matrix_peak(dtype: torch.dtype, repeats: int = 5) -> float:
     """The rate of a large square product, in floating point operations a second: the best of some."""
-    left, right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
-    best = 0.0
-    for _ in range(repeats):
-        begin = time.perf_counter()
-        left @ right
-        best = max(best, 2 * size**3 / (time.perf_counter() - begin))
-    return best
+    products = Products(dtype, 1)
+    (lap,) = race({"products": products}, repeats)
+    return products.operations / min(lap.seconds)
 
 
 @dataclass
@@ -111,18 +123,6 @@ def against(work: str, laps: list[Lap], unit: str, amount: float, musts: dict[st
         )
         for peer in peers
     ]
-
-
-class Products:
-    """A contender: some large square products, one after the other."""
-
-    def __init__(self, dtype: torch.dtype, count: int = 16, size: int = 2048) -> None:
-        self.left, self.right = torch.ones(size, size, dtype=dtype), torch.ones(size, size, dtype=dtype)
-        self.count, self.operations = count, 2.0 * size**3 * count
-
-    def __call__(self) -> None:
-        for _ in range(self.count):
-            self.left @ self.right
 
 
 def of_peak(

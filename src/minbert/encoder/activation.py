@@ -9,8 +9,8 @@ from torch.autograd.function import once_differentiable
 
 from minbert.encoder.hardware import OWN_WAYS
 
-FORMS = {"gelu": "none", "gelu_new": "tanh"}
-"""What torch calls the forms of GELU that `config.json` names."""
+ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
+"""What torch and its matrix library call the activations that `config.json` names, and their forms."""
 
 
 class _Gelu(torch.autograd.Function):
@@ -42,8 +42,9 @@ def activated(x: Tensor, name: str) -> Tensor:
 
     Source: Hendrycks & Gimpel 2016.
     """
-    if name == "relu":
+    kind, form = ACTIVATIONS[name]
+    if kind == "relu":
         return F.relu(x)
     if x.device.type not in OWN_WAYS:
-        return F.gelu(x, approximate=FORMS[name])
-    return _Gelu.apply(x, FORMS[name])  # type: ignore[no-any-return, no-untyped-call]
+        return F.gelu(x, approximate=form)
+    return _Gelu.apply(x, form)  # type: ignore[no-any-return, no-untyped-call]

@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from minbert.encoder.activation import ACTIVATIONS
 from minbert.encoder.alone import PER_LAYER, Wanted, all_at_once
 from minbert.encoder.attention import FEW, attend
 from minbert.encoder.embeddings import Embeddings
@@ -24,9 +25,6 @@ from minbert.encoder.linear import Linear, fused_product, fused_sum, lays_out
 from minbert.encoder.watch import Watch
 from minbert.shapes import Hidden, Vectors
 from minbert.text.packed import Packed
-
-ACTIVATIONS = {"gelu": ("gelu", "none"), "gelu_new": ("gelu", "tanh"), "relu": ("relu", "")}
-"""What the matrix library calls the activations of `config.json`."""
 
 OFTEN = 16
 """So many single sequences go through the layers call by call: to compile that takes as long as 200 of them save."""
