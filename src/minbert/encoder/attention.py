@@ -106,7 +106,7 @@ def _rows(like: Tensor, shape: Sequence[int], layout: Layout) -> Tensor:
     """Room for a row per token, with zeros in the rows of padding behind them."""
     made = like.new_empty(len(like), *shape)
     if len(made) > sum(layout.tokens):
-        made[sum(layout.tokens) :] = 0
+        made[sum(layout.tokens) :].zero_()
     return made
 
 
