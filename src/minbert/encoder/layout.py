@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from itertools import accumulate
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -196,15 +197,13 @@ def _group(
     sequences, tokens = slice(first, first + count), slice(token, token + total)
     if total == count * longest:
         return Group(part, count, longest, sequences, tokens, None, None, None, None)
-    sizes = torch.tensor(lengths)
-    steps = torch.arange(longest)
-    real = steps < sizes[:, None]
-    starts = torch.cumsum(sizes, 0) - sizes
-    spread = (starts[:, None] + steps.minimum(sizes[:, None] - 1)).flatten()
-    bias = torch.zeros(real.shape).masked_fill_(~real, -torch.inf)[:, None, None, :].to(device)
-    bias = bias.expand(-1, -1, longest, -1)
-    if bias.device.type == "cpu":
-        # In rows as short as a sentence's, adding takes five times as long where each query reads the same numbers.
-        bias = bias.contiguous()
-    back, padding = (where.flatten().nonzero()[:, 0].to(device) for where in (real, ~real))
-    return Group(part, count, longest, sequences, tokens, spread.to(device), back, padding, bias)
+    # In numpy, whose calls on so few numbers cost a third of torch's.
+    sizes, steps = np.array(lengths)[:, None], np.arange(longest)
+    real = steps < sizes
+    spread = (sizes.cumsum()[:, None] - sizes + np.minimum(steps, sizes - 1)).reshape(-1)
+    # In rows as short as a sentence's, adding takes five times as long where each query reads the same numbers.
+    repeats = longest if torch.device(device).type == "cpu" else 1
+    bias = np.where(real, np.float32(0), np.float32(-np.inf))[:, None, None].repeat(repeats, 2)
+    back, padding = real.reshape(-1).nonzero()[0], (~real).reshape(-1).nonzero()[0]
+    *places, added = (torch.from_numpy(array).to(device) for array in (spread, back, padding, bias))
+    return Group(part, count, longest, sequences, tokens, *places, added.expand(-1, -1, longest, -1))

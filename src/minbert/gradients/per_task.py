@@ -18,17 +18,19 @@ def summed(gradient: Tensor) -> Tensor:
 
 
 LARGE = 1 << 15
-"""From so many numbers on, a product with itself, by all threads, is faster than torch's norm of a tensor, by one."""
+"""Gradients of fewer numbers are put one behind the other for their norm: a call costs more than their numbers."""
 
 
 def norm_of(gradients: Sequence[Tensor]) -> Tensor:
     """`sqrt(sum g^2)` over the numbers of all of them."""
+    # On a processor by products with themselves, which take all threads; torch's norm of a tensor takes one.
     if any(gradient.device.type != "cpu" for gradient in gradients):
         return nn.utils.get_total_norm(gradients)
     flat = [gradient.flatten() for gradient in gradients]
-    squares = [torch.dot(gradient, gradient) for gradient in flat if len(gradient) >= LARGE]
-    rest = nn.utils.get_total_norm([gradient for gradient in flat if len(gradient) < LARGE])
-    return torch.stack([*squares, rest.square()]).sum().sqrt()
+    large = [gradient for gradient in flat if len(gradient) >= LARGE]
+    small = [gradient for gradient in flat if len(gradient) < LARGE]
+    squares = [torch.dot(one, one) for one in (*large, *([torch.cat(small)] if small else []))]
+    return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
 
 
 def add_gradients(parameters: Sequence[Parameter]) -> None:

@@ -142,7 +142,7 @@ class AdamW(torch.optim.Optimizer):
         state, gradient = self.state[parameter], parameter.grad
         assert gradient is not None
         parts = (parameter, state["m"], state["v"])
-        smooth = all(part.device.type == "cpu" and part.is_contiguous() for part in parts)
+        smooth = parameter.device.type == "cpu" and all(part.is_contiguous() for part in parts)
         return Stretch(*parts, gradient, smooth)
 
 
