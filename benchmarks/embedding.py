@@ -48,7 +48,7 @@ def run(rounds: int = 3) -> list[Row]:
     rows += against("the same in float32", [full, *chosen], "texts", len(texts), half)
     rows.append(Row("cosine of bfloat16 to float32", f"{nearness['minbert']:.5f}", "", nearness["minbert"], 0.9995))
     batch = texts_of([texts], encoder.tokenizer).batch(torch.arange(len(texts)).numpy(), Forms(True, False))
-    done = products(encoder.encoder, len(batch.pack.ids), "mean", 0) / 3
+    done = products(encoder.encoder, len(batch.pack.ids)) / 3
     precision = choose_precision("auto", encoder.encoder.device)
     rows.append(of_peak("embed", works["minbert"], done, precision, 0.65, rounds))
     return rows

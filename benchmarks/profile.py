@@ -46,7 +46,7 @@ def bounds() -> list[Row]:
     mine = Ours(next(work for work in works() if work.kind == "sst"))
     mine()
     encoder, optimizer = mine.model.encoder, mine.stepper.optimizer
-    at_peak = products(encoder, mine.tokens, "mean", 0) / BATCHES / matrix_peak(encoder.precision)
+    at_peak = products(encoder, mine.tokens) / BATCHES / matrix_peak(encoder.precision)
     for parameter in mine.model.parameters():
         parameter.grad = torch.ones_like(parameter)
     (lap,) = race({"AdamW": optimizer.step}, 9)
