@@ -44,3 +44,27 @@ def test_keep_chooses_numbers_of_either_sign_and_leaves_them_as_they_are(dtype: 
     wanted = torch.cat([x[:4], torch.zeros(2, dtype=dtype)])
     assert torch.equal(keep(x, mask), wanted)
     assert keep(x, mask, out=x) is x and torch.equal(x, wanted)
+
+
+@pytest.mark.parametrize("share", [0.1, 0.25, 0.6])
+def test_no_element_tells_of_another(share: float) -> None:
+    # An odd number, so that the halves differ in size.
+    size = (1 << 21) - 1
+    mask = Noise(layout_of([1]), [5], CPU).of_weights(torch.empty(size), 0, share)
+    dropped, middle = (mask == 0).double(), (size + 1) // 2
+    assert abs(dropped.mean().item() - share) < 4 * (share * (1 - share) / size) ** 0.5
+    # Neighbours, neighbours but one, and those half a mask apart, of whose numbers one takes a part from the other.
+    for distance, most in ((1, 0.004), (2, 0.004), (middle - 1, 0.005), (middle, 1 / 256 + 0.005)):
+        pair = torch.stack([dropped[:-distance], dropped[distance:]])
+        assert abs(torch.corrcoef(pair)[0, 1].item()) < most, distance
+
+
+def test_the_second_half_is_not_the_first_again() -> None:
+    mask = Noise(layout_of([1]), [5], CPU).of_weights(torch.empty(1 << 12), 0, 0.5)
+    assert 0.4 < (mask[: 1 << 11] == mask[1 << 11 :]).double().mean() < 0.6
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 16, 17])
+def test_masks_of_every_size(size: int) -> None:
+    kept = sum(Noise(layout_of([1]), [seed], CPU).of_weights(torch.empty(size), 0, 0.5) for seed in range(400)) / 400
+    assert torch.all((kept > 0.35) & (kept < 0.65)), kept
