@@ -71,7 +71,8 @@ bench: setup-bench  ## speed against other libraries, side by side; about 20 min
 
 bench-full: setup-bench  ## the same, and training by length and batch, on batches that come once, and growth up to a million rows
 	.venv/bin/python -m benchmarks
-	.venv/bin/python -m benchmarks sizes fresh growth
+	.venv/bin/python -m benchmarks sizes fresh
+	.venv/bin/python -m benchmarks growth
 
 check: setup  ## style, types and the direction of imports
 	.venv/bin/ruff check .
