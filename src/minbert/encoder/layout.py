@@ -205,5 +205,5 @@ def _group(
     repeats = longest if torch.device(device).type == "cpu" else 1
     bias = np.where(real, np.float32(0), np.float32(-np.inf))[:, None, None].repeat(repeats, 2)
     back, padding = real.reshape(-1).nonzero()[0], (~real).reshape(-1).nonzero()[0]
-    *places, added = (torch.from_numpy(array).to(device) for array in (spread, back, padding, bias))
-    return Group(part, count, longest, sequences, tokens, *places, added.expand(-1, -1, longest, -1))
+    chosen, own, padded, added = (torch.from_numpy(array).to(device) for array in (spread, back, padding, bias))
+    return Group(part, count, longest, sequences, tokens, chosen, own, padded, added.expand(-1, -1, longest, -1))
