@@ -1,9 +1,9 @@
 """Dropout whose random bits cost little on a processor, and do not depend on what else stands in a pack.
 
-torch draws one random number per element, one after the other: an eighth of a training step. Sixteen bits per element
-are enough, and numpy's SFC64 gives sixty-four a draw. The upper eight, which decide 255 times in 256, are an element's
-own; its lower eight are the upper ones of an element half a mask away. So each is dropped with the share that was asked
-for, and independently, but that the correlation of two half a mask apart can be up to 1/256 (at a share of .1: 1/578).
+torch draws one random number per element, one after the other: an eighth of a training step. Here numpy's SFC64 draws
+a byte for each. Sixteen bits decide: the upper eight, which settle 255 cases in 256, are an element's own; the lower
+eight are the upper ones of an element half a mask away. So each is dropped with the share that was asked for, and
+independently, but that the correlation of two half a mask apart can be up to 1/256 (at a share of .1 it is 1/578).
 """
 
 from collections.abc import Iterator, Sequence
