@@ -1,7 +1,6 @@
 """How time and memory grow with rows, tasks and length."""
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -14,7 +13,7 @@ import torch
 
 from benchmarks.material import loaded, model, rows_of, task
 from benchmarks.race import Row, race, ratio
-from minbert.encoder import Encoder
+from minbert.encoder import Encoder, peak_memory
 from minbert.encoder.hardware import keep_memory
 from minbert.text.batches import Forms, texts_of
 from minbert.text.packed import Packed, pack
@@ -22,8 +21,9 @@ from minbert.text.tokenizer import Tokens
 from minbert.training.forward import at_once
 
 READ = """
-import json, resource, sys, time
+import json, sys, time
 from pathlib import Path
+from minbert.encoder import peak_memory
 from minbert.recipe import Recipe
 from minbert.training.plan import StagePlan
 from minbert.training.setup import set_up
@@ -33,12 +33,8 @@ read = time.perf_counter() - begin
 begin = time.perf_counter()
 plan = StagePlan("train", setup.recipe.stages["train"], setup.data, 0)
 steps = plan.epoch(0)
-# On Linux `ru_maxrss` begins with what the process held that started this one.
-status = Path("/proc/self/status")
-lines = status.read_text().splitlines() if status.exists() else []
-held = [line.split()[1] for line in lines if line.startswith("VmHWM")]
-peak = int(held[0] if held else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss) / 1024
-print(json.dumps({"read": read, "plan": time.perf_counter() - begin, "steps": len(steps), "mib": peak}))
+took = time.perf_counter() - begin
+print(json.dumps({"read": read, "plan": took, "steps": len(steps), "mib": peak_memory()}))
 """
 RECIPE = """
 [tasks.t]
@@ -120,7 +116,7 @@ def by_length(lengths: tuple[int, ...]) -> list[Row]:
         packed = pack(sequences)
         work = works[f"length {length}"] = partial(_pass, encoder, packed)
         work()
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        peaks.append(peak_memory())
     laps = race(works, 5)
     return [
         Row(

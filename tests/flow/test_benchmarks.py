@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from tests.conftest import toy_table
@@ -30,6 +31,15 @@ def test_ratios_are_taken_within_rounds() -> None:
     calls: list[str] = []
     laps = race({"a": lambda: calls.append("a"), "b": lambda: calls.append("b")}, rounds=2, warm=1)
     assert calls == ["a", "b"] * 3 and [len(lap.seconds) for lap in laps] == [2, 2]
+
+
+def test_a_last_layer_that_meets_fewer_rows_does_less() -> None:
+    from benchmarks.training import products
+
+    config = SimpleNamespace(hidden_size=4, intermediate_size=8, num_hidden_layers=2)
+    encoder, layer = SimpleNamespace(config=config), 4 * 4 * 4 + 2 * 4 * 8
+    assert products(encoder, 10) == 6 * layer * 20
+    assert products(encoder, 10, 3) == 6 * layer * 13
 
 
 def test_a_step_with_every_merge_and_weighting_runs() -> None:

@@ -6,7 +6,7 @@ from minbert.encoder.choice import choice
 from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
-from minbert.encoder.hardware import OWN_WAYS, choose_precision, device_of, environment, keep_memory
+from minbert.encoder.hardware import OWN_WAYS, choose_precision, device_of, environment, keep_memory, peak_memory
 from minbert.encoder.mpnet import Mpnet
 from minbert.encoder.pooling import AskedPooling, Pooling
 from minbert.encoder.sources import WEIGHTS, Source, resolve, whole_folder
@@ -38,6 +38,7 @@ __all__ = [
     "keep_memory",
     "load_folder",
     "low_rank_parameters",
+    "peak_memory",
     "resolve",
     "save_folder",
     "tokenizer_of",

@@ -17,6 +17,7 @@ from minbert.encoder.layout import Layout
 LEVELS = 1 << 16
 
 ONE = torch.ones(1, dtype=torch.bfloat16)
+"""What stands in a mask where an element is kept."""
 
 
 class Noise:

@@ -155,7 +155,7 @@ def _joined(parts: Sequence[Tensor]) -> Tensor:
 
 def _weights(asked: Tensor, states: Tensor, group: Group, relative: Tensor | None) -> Tensor:
     """The softmax of a group's scores, (sequences, heads, length)."""
-    # The other way about, what comes back for the states would come transposed, and be added to the rest at a crawl.
+    # The other way about, what comes back for the states would come transposed, and be slow to add to the rest.
     scores = torch.bmm(states, asked.mT).mT.to(torch.promote_types(states.dtype, torch.float32))
     if relative is not None:
         scores = scores + relative[:, 0]

@@ -3,6 +3,7 @@
 import ctypes
 import os
 import platform
+import resource
 import sys
 import time
 from functools import cache
@@ -107,6 +108,21 @@ def keep_memory() -> bool:
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     # Other C libraries have no such function, or one that answers 0: nothing was changed.
     return bool(mallopt and mallopt(TRIM_THRESHOLD, KEPT) and mallopt(MMAP_THRESHOLD, HEAP))
+
+
+def peak_memory() -> int:
+    """The most MiB that this program has held.
+
+    Where Linux tells: what it calls `ru_maxrss` begins with what the process held that started this program.
+    """
+    try:
+        with open("/proc/self/status", encoding="utf-8") as lines:
+            held = [int(line.split()[1]) for line in lines if line.startswith("VmHWM:")]
+    except OSError:
+        held = []
+    # Elsewhere in KiB, on a Mac in bytes.
+    unit = 20 if sys.platform == "darwin" else 10
+    return held[0] >> 10 if held else resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> unit
 
 
 def environment(device: torch.device, precision: torch.dtype) -> dict[str, Any]:

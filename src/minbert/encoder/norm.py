@@ -40,17 +40,16 @@ class _AddNorm(torch.autograd.Function):
         total, mean, deviation, weight, bias, mask = ctx.saved_tensors
         on, own = any(ctx.needs_input_grad[:2]), list(ctx.needs_input_grad[2:4])
 
-        def back(*rows: Tensor, wanted: list[bool]) -> tuple[Tensor | None, ...]:
-            of_rows, of_total, of_mean, of_deviation = rows
-            given = (of_rows, of_total, weight.shape, of_mean, of_deviation, weight, bias, wanted)
+        def back(rows: list[Tensor], wanted: list[bool]) -> tuple[Tensor | None, ...]:
+            given = (*rows[:2], weight.shape, *rows[2:], weight, bias, wanted)
             found: tuple[Tensor | None, ...] = torch.ops.aten.native_layer_norm_backward(*given)
             return found
 
         split: Split | None = ctx.apart[0] if ctx.apart and any(own) else None
-        rows = (grad, total, mean, deviation)
-        to_total, *to_own = back(*rows, wanted=[on, *([False, False] if split else own)])
+        rows = [grad, total, mean, deviation]
+        to_total, *to_own = back(rows, [on, *([False, False] if split else own)])
         for task, mine in split.rows(len(grad)) if split else ():
-            found = back(*(tensor[mine] for tensor in rows), wanted=[False, *own])[1:]
+            found = back([tensor[mine] for tensor in rows], [False, *own])[1:]
             for parameter, gradient in zip(ctx.apart[1:], found, strict=True):
                 if split and gradient is not None:
                     split.by_task.add(task, parameter, gradient)

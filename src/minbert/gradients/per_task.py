@@ -27,10 +27,10 @@ def norm_of(gradients: Sequence[Tensor]) -> Tensor:
     if any(gradient.device.type != "cpu" for gradient in gradients):
         return nn.utils.get_total_norm(gradients)
     flat = [gradient.flatten() for gradient in gradients]
-    large = [gradient for gradient in flat if len(gradient) >= LARGE]
-    small = [gradient for gradient in flat if len(gradient) < LARGE]
-    squares = [torch.dot(one, one) for one in (*large, *([torch.cat(small)] if small else []))]
-    return torch.stack(squares).sum().sqrt() if squares else torch.zeros(())
+    parts = [gradient for gradient in flat if len(gradient) >= LARGE]
+    if len(parts) < len(flat):
+        parts.append(torch.cat([gradient for gradient in flat if len(gradient) < LARGE]))
+    return torch.stack([torch.dot(part, part) for part in parts]).sum().sqrt() if parts else torch.zeros(())
 
 
 def add_gradients(parameters: Sequence[Parameter]) -> None:

@@ -1,6 +1,5 @@
 """A run from start to end, or from a snapshot to the same end."""
 
-import resource
 import signal
 import threading
 import time
@@ -9,6 +8,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import minbert.distributed as distributed
+from minbert.encoder import peak_memory
 from minbert.errors import MinbertError
 from minbert.metrics import norm_mean, raw_mean
 from minbert.model import save_model
@@ -226,9 +226,8 @@ class Trainer:
             place.best = {"score": line["select_score"], "stage": name, "epoch": place.epoch + 1}
             self._save("best")
             self.best_scores = found
-        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         seconds = round(time.monotonic() - begin, 2)
-        self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=memory // 1024)
+        self.times.add(stage=name, epoch=place.epoch + 1, seconds=seconds, peak_memory_mib=peak_memory())
         self.listener.scored(line)
         return {task: found[self.setup.model.tasks[task].scored_by] for task, found in chosen.items()}
 

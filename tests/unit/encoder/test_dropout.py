@@ -59,11 +59,6 @@ def test_no_element_tells_of_another(share: float) -> None:
         assert abs(torch.corrcoef(pair)[0, 1].item()) < most, distance
 
 
-def test_the_second_half_is_not_the_first_again() -> None:
-    mask = Noise(layout_of([1]), [5], CPU).of_weights(torch.empty(1 << 12), 0, 0.5)
-    assert 0.4 < (mask[: 1 << 11] == mask[1 << 11 :]).double().mean() < 0.6
-
-
 @pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 9, 16, 17])
 def test_masks_of_every_size(size: int) -> None:
     kept = sum(Noise(layout_of([1]), [seed], CPU).of_weights(torch.empty(size), 0, 0.5) for seed in range(400)) / 400

@@ -1,11 +1,15 @@
 """What the work runs on, and how the precision is chosen."""
 
 import json
+import subprocess
+import sys
+from types import SimpleNamespace
 
+import numpy as np
 import pytest
 import torch
 
-from minbert.encoder import choose_precision, device_of, environment, hardware
+from minbert.encoder import choose_precision, device_of, environment, hardware, peak_memory
 
 CPU = torch.device("cpu")
 
@@ -59,3 +63,22 @@ def test_mkl_is_slow_on_processors_that_are_not_its_makers(
     for there in (True, False):
         monkeypatch.setattr(torch.backends.mkl, "is_available", lambda there=there: there)
         assert hardware.has_slow_products.__wrapped__() is (slow and there)
+
+
+def test_the_peak_is_a_programs_own_and_not_its_starters() -> None:
+    held = np.ones(900 << 17)
+    assert peak_memory() > 900 and len(held)
+    ask = [sys.executable, "-c", "from minbert.encoder import peak_memory; print(peak_memory())"]
+    told = subprocess.run(ask, check=True, capture_output=True, text=True)
+    assert 50 < int(told.stdout) < 900
+
+
+@pytest.mark.parametrize(("system", "peak"), [("darwin", 3), ("linux", 3072)])
+def test_the_peak_where_only_the_system_tells_it(monkeypatch: pytest.MonkeyPatch, system: str, peak: int) -> None:
+    def no_such_file(*_: object, **__: object) -> None:
+        raise FileNotFoundError
+
+    monkeypatch.setattr(hardware, "open", no_such_file, raising=False)
+    monkeypatch.setattr(hardware.sys, "platform", system)
+    monkeypatch.setattr(hardware.resource, "getrusage", lambda _: SimpleNamespace(ru_maxrss=3 << 20))
+    assert peak_memory() == peak
