@@ -516,6 +516,23 @@ class TestSelect:
             expected = (dev["sentiment"]["accuracy"] + 3 * (dev["similarity"]["pearson"] + 1) / 2) / 4
             assert line["select_score"] == pytest.approx(expected)
 
+    def test_a_mean_over_fewer_tasks_does_not_beat_one_over_all(self, tiny_bert: Path, tmp_path: Path) -> None:
+        # The first stage has a score of the easiest task alone, and no head for the others.
+        stages = {"first": {"tasks": ["questions"], "epochs": 1}, "all": {"epochs": 2, "lr": 1e-30}}
+        result = quick(toy(tiny_bert, rows=0, top={"stages": stages}), tmp_path / "run")
+        first, *later = epochs(tmp_path / "run")
+        assert first["select_tasks"] == ["questions"] and later[0]["select_tasks"] == sorted(result["tasks"])
+        assert first["select_score"] > later[0]["select_score"] == later[1]["select_score"]
+        assert (result["best"]["stage"], result["best"]["epoch"]) == ("all", 1)
+        assert result["raw"] == pytest.approx(later[0]["raw"])
+
+    def test_a_later_stage_of_fewer_tasks_must_be_better_over_all(self, tiny_bert: Path, tmp_path: Path) -> None:
+        stages = {"all": {"epochs": 1}, "last": {"tasks": ["questions"], "epochs": 1, "lr": 1e-30}}
+        result = quick(toy(tiny_bert, top={"stages": stages}), tmp_path / "run")
+        first, last = epochs(tmp_path / "run")
+        assert first["select_tasks"] == last["select_tasks"] and first["select_score"] == last["select_score"]
+        assert result["best"]["stage"] == "all"
+
     def test_best_is_the_first_of_the_best(self, tiny_bert: Path, tmp_path: Path) -> None:
         result = quick(toy(tiny_bert, lr=1e-30, epochs=2), tmp_path / "run")
         scores = [line["select_score"] for line in epochs(tmp_path / "run")]

@@ -214,11 +214,13 @@ class Search:
 
     def _scores(self, folder: Path) -> list[float]:
         """What a finished trial has reached, in the order of the objectives."""
-        best = max(_epochs(folder), key=lambda line: float(line["select_score"]))
+        result = Run(folder).read("result.json")
+        best = result["best"]
         if len(self.objectives) == 1:
             return [float(best["select_score"])]
-        metrics = {name: task["metric"] for name, task in Run(folder).read("result.json")["tasks"].items()}
-        return [float(best["select"][name].get(metrics[name], 0.0)) for name in self.objectives]
+        place = (best["stage"], best["epoch"])
+        (line,) = (line for line in _epochs(folder) if (line["stage"], line["epoch"]) == place)
+        return [float(line["select"][name].get(result["tasks"][name]["metric"], 0.0)) for name in self.objectives]
 
     def _seen(self, found: "optuna.trial.FrozenTrial") -> Trial:
         """What became of a trial."""

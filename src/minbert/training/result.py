@@ -25,23 +25,26 @@ Advance = Callable[[int], None]
 Known = Mapping[str, Mapping[str, Scored]]
 
 
-def final(setup: Setup, run: Run, heads: set[str], known: Known, advance: Advance) -> dict[str, Any]:
+def final(
+    setup: Setup, run: Run, heads: set[str], best: Mapping[str, Any], known: Known, advance: Advance
+) -> dict[str, Any]:
     """Scores the best checkpoint on dev and on rows of train, with and without leaked rows; calibrates it if asked to.
 
     Args:
         setup: model and rows; the model gets the best checkpoint's weights.
         run: the folder.
         heads: tasks whose head has been trained.
+        best: stage, epoch and score of the best checkpoint; empty: nothing was trained.
         known: by split and task, scores that this checkpoint is known to have, so that they are not worked out again.
         advance: hears the tokens that were read.
 
     Returns:
         What `result.json` says. It holds no times, so a resumed run has the same.
     """
-    best = load_model(run.folder / "best")
+    checkpoint = load_model(run.folder / "best")
     # A checkpoint holds LoRA's changes in the weights.
     fold(setup.model.encoder)
-    setup.model.load_state_dict(best.state_dict())
+    setup.model.load_state_dict(checkpoint.state_dict())
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}
     answers: Answers = {}
@@ -56,11 +59,10 @@ def final(setup: Setup, run: Run, heads: set[str], known: Known, advance: Advanc
     stopped = [
         {"stage": line["stage"], "epoch": line["epoch"]} | line["stopped"] for line in epochs if "stopped" in line
     ]
-    best_line = max(epochs, key=lambda line: float(line["select_score"]), default={})
     return {
         "tasks": tasks,
         **means(setup.model.tasks, dev),
-        "best": {key: best_line.get(key) for key in ("stage", "epoch", "select_score")},
+        "best": {key: best.get(key) for key in ("stage", "epoch", "select_score")},
         **({"start": run.read(START)} if setup.start else {}),
         **({"stopped": stopped} if stopped else {}),
         "selected_on": setup.recipe.select.on,

@@ -116,7 +116,7 @@ def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, An
     # All read the best checkpoint now, which the first process has written.
     distributed.meet()
     listener.doing("the final table")
-    result = final(setup, folder, trainer.trained, trainer.best_scores, lambda work: None)
+    result = final(setup, folder, trainer.trained, trainer.place.best, trainer.best_scores, lambda work: None)
     folder.write("result.json", result)
     folder.tidy()
     return result

@@ -90,10 +90,8 @@ class Trainer:
         try:
             with self._interruptible():
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
-                    if "heads" in stage.update and not self.trained >= set(self.plans[name].tasks):
+                    if "heads" in stage.update:
                         self.trained |= set(self.plans[name].tasks)
-                        # A task that had no head until now was scored by the embeddings.
-                        self.best_scores = {}
                     if number >= self.place.stage:
                         self._stage(name, stage, folder)
                         folder = None
@@ -215,6 +213,7 @@ class Trainer:
         chosen = line[splits[-1]]
         line |= means(self.setup.model.tasks, line["dev"])
         line["select_score"] = self._select(chosen)
+        line["select_tasks"] = sorted(self.trained)
         place.scored(line["select_score"])
         epochs = recipe.stages[name].epochs
         if place.epoch + 1 < epochs and self._spent():
@@ -222,8 +221,9 @@ class Trainer:
         self.metrics.add(**line)
         self.listener.say(_epoch_line(line, {n: t.scored_by for n, t in self.setup.model.tasks.items()}))
         self._save("last")
-        if not place.best or line["select_score"] > place.best["score"]:
-            place.best = {"score": line["select_score"], "stage": name, "epoch": place.epoch + 1}
+        # A mean over fewer tasks, from before a stage that trains more, says nothing beside this one.
+        if line["select_tasks"] != place.best.get("select_tasks") or line["select_score"] > place.best["select_score"]:
+            place.best = {key: line[key] for key in ("stage", "epoch", "select_score", "select_tasks")}
             self._save("best")
             self.best_scores = found
         seconds = round(time.monotonic() - begin, 2)

@@ -52,7 +52,7 @@ class Training:
             with (run / "metrics.jsonl").open("a") as file:
                 file.write(json.dumps({"event": "epoch", "select_score": rate + epoch / 100}) + "\n")
             listener.scored({})
-        (run / "result.json").write_text("{}")
+        (run / "result.json").write_text(json.dumps({"best": {"select_score": rate + epoch / 100}}))
 
 
 @contextmanager
