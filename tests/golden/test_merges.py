@@ -51,6 +51,15 @@ def test_two_tasks(merge: Merge, weights: list[float]) -> None:
     assert found.tolist() == pytest.approx(weights, rel=1e-3)
 
 
+@pytest.mark.parametrize("size", [0.5, 1.0, 3.0])
+def test_of_opposed_gradients_no_mixture_helps_both_alike(size: float) -> None:
+    opposed = torch.tensor([[1.0, -size], [-size, size**2]])
+    assert IMTLG()(opposed, {}, torch.Generator(), range(2))[0].tolist() == [0, 0]
+    # As long as they are not quite opposed there is one.
+    nearly = torch.tensor([[1.0, -0.9999], [-0.9999, 1.0]])
+    assert IMTLG()(nearly, {}, torch.Generator(), range(2))[0].tolist() == pytest.approx([0.5, 0.5], abs=1e-3)
+
+
 def test_gradvac_remembers_how_two_tasks_stand() -> None:
     merge, gram = GradVac(beta=0.5), torch.tensor([[1.0, 0.5], [0.5, 1.0]])
     weights, state = merge(gram, merge.start(3), torch.Generator(), [0, 2])

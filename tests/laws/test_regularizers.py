@@ -1,6 +1,7 @@
 """What every regularizer must do, on a small model of tokens, weights and masks."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 import torch
@@ -66,6 +67,31 @@ def test_one_finite_number_from_0_up_with_a_gradient(regularizer: Regularizer, k
     assert found.value.shape == () and torch.isfinite(found.value) and float(found.value.detach()) >= 0
     (slope,) = torch.autograd.grad(found.value, again.weights)
     assert torch.isfinite(slope).all() and slope.any()
+
+
+class Counting(Small):
+    """Counts the passes that are asked for."""
+
+    def __init__(self, precision: torch.dtype) -> None:
+        super().__init__("classes")
+        self.precision, self.passes = precision, 0
+
+    def __call__(self, **asked: Any) -> Outputs:
+        self.passes += 1
+        return super().__call__(**asked)
+
+    def texts(self, mask: int = 0) -> Tensor:
+        self.passes += mask  # With the first mask the texts are those of the first pass.
+        return super().texts(mask)
+
+
+@regularizers
+@pytest.mark.parametrize("precision", [torch.float32, torch.bfloat16])
+def test_it_makes_as_many_passes_as_it_says(regularizer: Regularizer, precision: torch.dtype) -> None:
+    first = Small("classes")
+    again = Counting(precision)
+    regularizer(first(), again, regularizer.start(first.weights))
+    assert again.passes == regularizer.passes(exact=precision == torch.float32)
 
 
 @pytest.mark.parametrize(

@@ -42,9 +42,11 @@ class Places(NamedTuple):
     """The order of a group's pieces.
 
     Attributes:
-        spread: for each place, by part, sequence, head and place, the piece that stands there, counted in the group's
-            rows by token, part and head; a padded place repeats a token of its own sequence.
-        back: for each piece its place.
+        spread: for each place, in the order (part, sequence, head, place in the sequence), the number of the piece that
+            stands there; pieces are numbered in the order (token, part, head), which is how rows hold them. A padded
+            place repeats a piece of its own sequence. Two sequences of 1 and 2 tokens, one part, two heads, padded to
+            2: the first head's places are 0 0 and 2 4, the second's 1 1 and 3 5, so [0, 0, 1, 1, 2, 4, 3, 5].
+        back: for each piece its place: [0, 2, 4, 6, 5, 7].
         padded: the places that are padding; None where none is.
     """
 

@@ -71,7 +71,7 @@ class MpnetEmbeddings(nn.Module):
 def buckets(length: int, count: int, device: torch.device | str = "cpu") -> Tensor:
     """The bucket of each query's distance to each key, (length, length).
 
-    Half of the buckets are for keys behind the query. Of each half, the first half are for one distance each, the
+    The upper half of the buckets are for keys that come after the query. Of each half, the first half are for one distance each, the
     others for distances that grow logarithmically up to 128.
 
     Args:

@@ -70,7 +70,7 @@ class Split:
             first = last
 
     def rows(self, count: int) -> list[tuple[str, slice]]:
-        """Whose which of so many rows are: a row per token, or, if they are fewer, per sequence.
+        """Which rows belong to which task: of one row per token or, if there are fewer, of one per sequence.
 
         Rows of padding behind the last token come with the last task; their gradients are zeros.
         """

@@ -17,6 +17,7 @@ class AlignedMTL(Merge):
         scale: s, of the eigenvalues that are not 0: `min`, `median`, or `rmse` (their mean).
 
     Source: Senushkin et al. 2023, "Independent Component Alignment for Multi-Task Learning", algorithm 1; as torchjd.
+    Deviates: T counts the tasks that have a gradient.
     """
 
     kind: Literal["aligned_mtl"] = "aligned_mtl"

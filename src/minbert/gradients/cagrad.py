@@ -24,13 +24,12 @@ class CAGrad(Merge):
     d = g_0 + c ||g_0|| / ||g_w|| g_w
     ```
 
-    Where g_w comes to nothing, the update is 0.
-
     Attributes:
         c: how far from the mean, 0 or more; 0: the mean; from 1 on it may leave the mean's half-space.
 
     Source: Liu et al. 2021, "Conflict-Averse Gradient Descent", algorithm 1.
-    Deviates: as there, not as in their code, d is not divided by `1 + c^2`.
+    Deviates: as there, not as in their code, d is not divided by `1 + c^2`. Where g_w comes to nothing, no
+    direction helps all, and the update is 0, as torchjd's. A task without a gradient is left out.
     """
 
     kind: Literal["cagrad"] = "cagrad"

@@ -4,10 +4,14 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from minbert.gradients.merge import Merge
 from minbert.gradients.solving import solved
 from minbert.shapes import Gram, Weights
+
+ALIKE = 1e-3
+"""How far the projections may lie apart, as a share of what they are made of."""
 
 
 class IMTLG(Merge):
@@ -16,6 +20,7 @@ class IMTLG(Merge):
     `w` is `G^+ n`, divided by its sum, with `n_i = ||g_i||`; a weight may be below 0.
 
     Source: Liu et al. 2021, "Towards Impartial Multi-task Learning", section 3.1; with the pseudo-inverse, as torchjd.
+    Deviates: a task without a gradient is left out.
     """
 
     kind: Literal["imtl_g"] = "imtl_g"
@@ -28,4 +33,12 @@ class IMTLG(Merge):
         # torchjd takes a third of a second to import: for those who ask for it.
         from torchjd.aggregation import IMTLGWeighting
 
-        return solved(gram, lambda part: IMTLGWeighting()(part.float())), state
+        return solved(gram, lambda part: _checked(IMTLGWeighting()(part.float()), part)), state
+
+
+def _checked(weights: Tensor, gram: Tensor) -> Tensor:
+    """The weights, or zeros where they do not do what they should: of opposed gradients they are rounding, scaled up."""
+    lengths, found = gram.diagonal().sqrt(), weights.to(gram)
+    shortest, longest = (gram @ found / lengths).aminmax()
+    alike = longest - shortest <= ALIKE * found.abs().max() * lengths.max()
+    return found if bool(alike) else torch.zeros_like(found)

@@ -16,8 +16,9 @@ class MGDA(Merge):
     """`w = argmin ||sum_i w_i g_i||^2` with `w >= 0, sum_i w_i = 1`: no task gets worse, and small gradients rule.
 
     Source: Désidéri 2012, "Multiple-gradient descent algorithm"; Sener & Koltun 2018, equation 3.
-    Deviates: solved exactly, as least squares with `w >= 0`. Frank-Wolfe, which both of Sener & Koltun's code and
-    torchjd use, stops near the answer, and where it stops hangs on the last digit of the gradients.
+    Deviates: solved exactly, as least squares with `w >= 0`. Frank-Wolfe, which both Sener & Koltun's code and
+    torchjd use, stops near the answer; where exactly depends on the last digit of the gradients. A task without a
+    gradient is left out: with it the answer would be 0.
     """
 
     kind: Literal["mgda"] = "mgda"

@@ -9,7 +9,9 @@ from minbert.shapes import Gram, Weights
 
 
 def solved(gram: Gram, solve: Callable[[Tensor], Tensor]) -> Weights:
-    """The weights that a method finds for the tasks that have a gradient; 1 for the others, which it does not matter.
+    """The weights that a method finds for the tasks that have a gradient; 1 for the others, where none does anything.
+
+    So those others do not count among the T tasks of its formula.
 
     The method sees the Gram matrix in float64, divided by the mean of its diagonal: so a tolerance in it means the same
     at every size of the gradients, and gradients twice as long make an update twice as long.

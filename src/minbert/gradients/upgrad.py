@@ -14,12 +14,12 @@ from minbert.shapes import Gram, Weights
 class UPGrad(Merge):
     """`sum_i p_i / T`, with p_i the vector nearest to g_i of those with `p . g_j >= 0` for every j.
 
-    Where nothing conflicts it is the plain mean; to first order no task gets worse.
+    Where nothing conflicts it is the plain mean of the gradients that are not 0; to first order no task gets worse.
 
     Source: Quinton & Rey 2024, "Jacobian Descent For Multi-Objective Optimization", section 3 and proposition 1:
     `p_i = sum_k v_k g_k` with `v = argmin v^T G v` over `v >= e_i`.
     Deviates: v is found as least squares with `v - e_i >= 0`, without torchjd's 1e-4 on the diagonal of G, and so
-    without the solver that it needs.
+    without the solver that it needs; T counts the tasks that have a gradient.
     """
 
     kind: Literal["upgrad"] = "upgrad"

@@ -11,7 +11,7 @@ from minbert.shapes import Scalar
 
 
 class SimilarityPreserving(Loss):
-    """`mean (cos(s_i, s_j) - cos(t_i, t_j))^2` over all two of the 2n texts of a batch of n pairs.
+    """`mean (cos(s_i, s_j) - cos(t_i, t_j))^2` over all pairs among the 2n texts of a batch of n pairs.
 
     The cosines of the student's vectors against those of the teacher's embeddings, which may have any width: so a big
     encoder teaches a small one. No label is read.

@@ -66,9 +66,10 @@ class AdamW(torch.optim.Optimizer):
     w -= lr weight_decay (w - start)                            (after, with the plain rate; start is 0 unless given)
     ```
 
-    Kept is `m + (1 - b1) (g - m)`, as torch's kernel has it in its one pass, with b1 rounded to float32 (in float64 as
-    it is). The reference array has both factors rounded, b1 and 1 - b1, which do not add up to 1: that is an m in
-    proportion, and goes into the step size. A parameter without a gradient does not move, and its t stands still.
+    m is updated as `m + (1 - b1) (g - m)`, the form of torch's fused kernel, with b1 rounded to float32 (in float64 as
+    it is). The reference array has b1 and 1 - b1 rounded each by itself, so that they do not add up to 1, and its m is
+    larger or smaller by a constant factor: that factor goes into the step size. A parameter without a gradient does not
+    move, and its t stands still.
 
     Args:
         params: parameters or groups of them.

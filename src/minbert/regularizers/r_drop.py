@@ -13,7 +13,7 @@ class RDrop(Regularizer):
 
     For ratings `(a_1 - a_2)^2` stands in place of the KL.
 
-    Source: Liang et al. 2021, equations 2 to 4 (their alpha is `weight`).
+    Source: Liang et al. 2021, equations 2 to 4 (a `weight` of w is their alpha of 2 w).
     Deviates: there the two losses are summed, here they are averaged, so that the loss keeps its scale.
     """
 

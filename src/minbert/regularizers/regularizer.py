@@ -49,9 +49,8 @@ class Regularizer(Value):
     weight: float = Field(default=1.0, gt=0)
     tasks: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
 
-    @property
-    def passes(self) -> int:
-        """How many passes over a batch it adds to the first."""
+    def passes(self, exact: bool) -> int:
+        """How many passes over a batch it adds to the first, in a run that computes in float32 (exact) or not."""
         return 1
 
     def concerns(self, task: str, kind: str) -> bool:

@@ -29,8 +29,8 @@ class Smart(Regularizer):
         steps: of the ascent, 1 or more.
 
     Source: Jiang et al. 2020, section 3.1 and algorithm 1 (their lambda is `weight`).
-    Deviates: the gradient on a token's shift is divided by its largest entry. As it is, it is about as small as the
-    start, so that a step of the paper's rate would hardly move the shift. The paper's start and rate, 1e-5 and 1e-3,
+    Deviates: the gradient on a token's shift is divided by its largest entry. The gradient itself is about as small as
+    the start, so that a step of the paper's rate would hardly move the shift. The paper's start and rate, 1e-5 and 1e-3,
     are given in radii, so that another radius needs no other setting.
     """
 
@@ -40,9 +40,8 @@ class Smart(Regularizer):
     rate: float = Field(default=100.0, gt=0)
     steps: int = Field(default=1, ge=1)
 
-    @property
-    def passes(self) -> int:
-        return self.steps + 1
+    def passes(self, exact: bool) -> int:
+        return self.steps + (1 if exact else 2)
 
     def __call__(self, outputs: Outputs, again: Again, state: Memory) -> Penalty:
         """The mean over the rows."""

@@ -38,7 +38,7 @@ def negative_log_likelihood(scores: Numbers, labels: Ints, temperature: float = 
 def fit_temperature(scores: Numbers, labels: Ints) -> float:
     """The temperature, from .05 to 20, with the least negative log likelihood.
 
-    Where all rows are right the least is at 0, and the lower bound comes out.
+    Where all rows are right the least is at 0, and what comes out is small: at most so much that it cannot be told.
 
     Source: Guo et al. 2017, section 4.2.
     """

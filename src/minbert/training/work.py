@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import torch
+
 from minbert.losses import Loss
 from minbert.regularizers import Regularizer
 from minbert.training.forward import TRAIN
@@ -45,7 +47,7 @@ def stage_work(setup: Setup, plan: StagePlan) -> int:
         for task, rows in plan.rows_per_epoch.items():
             kind = setup.model.tasks[task].kind
             more = tuple(r for r in plan.stage.regularizers if r.concerns(task, kind))
-            passes = 1 + sum(regularizer.passes for regularizer in more)
+            passes = 1 + sum(regularizer.passes(setup.precision == torch.float32) for regularizer in more)
             readers: tuple[Loss | Regularizer, ...] = (*plan.tasks[task].losses, *more)
             cost = TRAIN * passes + plan.stage.weighting.again
             per_epoch += cost * rows * tokens_per_row(setup, task, "train", readers)

@@ -10,7 +10,7 @@ from minbert.gradients.weightings.weighting import Losses, Seen, Weighting
 from minbert.shapes import Weights
 
 LEAST = 0.01
-"""No weight falls below it."""
+"""No weight falls below it, before all are brought back to their sum."""
 
 
 class GradNorm(Weighting):
@@ -25,7 +25,8 @@ class GradNorm(Weighting):
 
     Source: Chen et al. 2018, "GradNorm", equations 1 and 2, algorithm 1.
     Deviates: the norm is over all shared weights, not those of their last layer; the gradient of w is divided by N, so
-    that `lr` means the same at every size of the gradients; a weight is kept from falling below 0.01.
+    that `lr` means the same at every size of the gradients; a weight is kept from falling below 0.01, before
+    the sum is restored.
     """
 
     apart = True
