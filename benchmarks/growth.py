@@ -20,6 +20,9 @@ from minbert.text.packed import Packed, pack
 from minbert.text.tokenizer import Tokens
 from minbert.training.forward import at_once
 
+TOKENS, ROWS = 8192, 256
+"""Of a training pass, whatever the length of its sequences, or the number of its tasks."""
+
 READ = """
 import json, sys, time
 from pathlib import Path
@@ -81,11 +84,11 @@ def by_rows(counts: tuple[int, ...]) -> list[Row]:
 
 def by_tasks(counts: tuple[int, ...]) -> list[Row]:
     """A training pass over as many rows, shared out over more and more tasks; together, as in training."""
-    rows_, found, base = rows_of("sst", 256), [], None
+    rows_, found, base = rows_of("sst", ROWS), [], None
     for count in counts:
         made = model({f"t{i}": task("sst") for i in range(count)}).train()
         texts = texts_of(list(zip(*rows_, strict=True)), made.tokenizer)
-        size = 256 // count
+        size = ROWS // count
         batches = [
             (f"t{i}", texts.batch(np.arange(i * size, (i + 1) * size), Forms(True, False))) for i in range(count)
         ]
@@ -100,18 +103,18 @@ def by_tasks(counts: tuple[int, ...]) -> list[Row]:
         (lap,) = race({"x": step}, 3)
         base = base or lap.median
         remark = f"{lap.median / base:.2f} times one task"
-        found.append(Row(f"{count} tasks, 256 rows in all", f"{lap.median:.2f} s", remark=remark))
+        found.append(Row(f"{count} tasks, {ROWS} rows in all", f"{lap.median:.2f} s", remark=remark))
     return found
 
 
 def by_length(lengths: tuple[int, ...]) -> list[Row]:
-    """A training pass over 8,192 tokens in sequences of one length: peak memory, then time, lengths in turn."""
+    """A training pass over as many tokens in sequences of one length: peak memory, then time, lengths in turn."""
     encoder = loaded().encoder.train()
     encoder.precision = torch.bfloat16
     rng, works, peaks = np.random.default_rng(0), {}, []
     for length in lengths:
         sequences = [
-            Tokens(rng.integers(1000, 20000, length), np.zeros(length, dtype=np.int64)) for _ in range(8192 // length)
+            Tokens(rng.integers(1000, 20000, length), np.zeros(length, dtype=np.int64)) for _ in range(TOKENS // length)
         ]
         packed = pack(sequences)
         work = works[f"length {length}"] = partial(_pass, encoder, packed)
@@ -123,8 +126,8 @@ def by_length(lengths: tuple[int, ...]) -> list[Row]:
     work_of = {length: 6 * width + length for length in lengths}
     return [
         Row(
-            f"{lap.name}, 8,192 tokens",
-            f"{8192 / lap.median:,.0f} tokens/s",
+            f"{lap.name}, {TOKENS:,} tokens",
+            f"{TOKENS / lap.median:,.0f} tokens/s",
             remark=f"{ratio(lap, laps[0]):.2f} times {laps[0].name}, by its operations "
             f"{work_of[length] / work_of[least]:.2f}; peak so far {peak:,.0f} MiB",
         )

@@ -85,6 +85,19 @@ def test_training_on_batches_that_come_once_runs(monkeypatch: pytest.MonkeyPatch
     assert all(row.ratio and row.ratio > 0 for row in rows)
 
 
+def test_growth_with_length_tasks_and_rows_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+    from benchmarks import growth
+
+    monkeypatch.setattr(growth, "TOKENS", 128)
+    monkeypatch.setattr(growth, "ROWS", 8)
+    rows = growth.run(rows=(50, 100), tasks=(1, 2), lengths=(8, 128))
+    assert [row.work.split(",")[0] for row in rows[:4]] == ["length 8", "length 128", "1 tasks", "2 tasks"]
+    # Four matrices of a layer and its feed-forward part, 24 width^2, beside 4 width for each token that is looked at.
+    operations = (24 * 384**2 + 4 * 384 * 128) / (24 * 384**2 + 4 * 384 * 8)
+    assert f"by its operations {operations:.2f}" in rows[1].remark
+    assert rows[-1].work.startswith("100 pairs") and "us a row" in rows[-1].mine
+
+
 def test_each_task_beside_an_encoder_of_its_own(
     tiny_bert: Path, toy_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
