@@ -15,7 +15,7 @@ from typing import IO
 
 from safetensors import SafetensorError
 
-from minbert.errors import RunError, StorageError
+from minbert.errors import InputError, RunError, StorageError
 
 MANIFEST = "manifest.json"
 
@@ -50,8 +50,11 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """A place beside a file to write to; what was written there then takes the file's name, whole or not at all.
 
     Raises:
+        InputError: a folder stands there.
         StorageError: the disk is full or refuses; the old file is intact.
     """
+    if path.is_dir():
+        raise InputError(f"{path}: expected a file to write to, found a folder; name a file in it")
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)

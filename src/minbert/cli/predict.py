@@ -30,10 +30,14 @@ def predict(
     """
     import sys
 
+    from minbert.errors import DataError
     from minbert.inference import load
     from minbert.inference.bulk import answers, from_file, from_lines, write_answers
     from minbert.training.scoring import the_task
 
+    for other, what in ((input_, "--input"), (skip_bad, "--skip-bad")):
+        if output and other and output.resolve() == other.resolve():
+            raise DataError(f"{output}: expected another file for --output than for {what}; name a new one")
     model = load(run, device)
     name = the_task(model, task)
     spec = model.task(name)

@@ -22,7 +22,10 @@ DATA = Annotated[
 ]
 DEVICE = Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")]
 SET = Annotated[list[str] | None, typer.Option("--set", help="path=value, e.g. stages.train.lr=3e-5; repeatable.")]
-SKIP_BAD = Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")]
+SKIP_BAD = Annotated[
+    Path | None,
+    typer.Option(help="Go on without bad rows; write them to NAME-TASK-FILE.jsonl.", metavar="NAME.jsonl"),
+]
 FROM = Annotated[
     Path | None,
     typer.Option("--from", help="Go on from this run: its weights, its tasks, and what the recipe leaves unsaid."),
@@ -141,7 +144,8 @@ def show_dry_run(recipe: "Recipe", given: "Given", name: str) -> None:
     leaks, said = short_audit(audit, KINDS)
     for table in leaks:
         console.print(table)
-    console.print(f"{said}; row by row: minbert data check {name}", markup=False)
+    # The check reads a recipe by itself, without the tasks that come from another run.
+    console.print(said if start else f"{said}; row by row: minbert data check {name}", markup=False)
     for table in dry_tables(found):
         console.print(table)
     for warning in found["warnings"]:

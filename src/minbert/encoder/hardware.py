@@ -26,16 +26,16 @@ def device_of(name: str) -> torch.device:
     """The device that a name stands for; `auto` is a GPU if there is one, else a Mac's, else the processor.
 
     Raises:
-        RunError: no kind of device, or the machine is no Mac that has one.
+        RunError: no kind of device, or one that the machine has not got.
     """
-    mac = torch.backends.mps.is_available()
+    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "mps" if mac else "cpu"
+        name = next((kind for kind, found in there.items() if found), "cpu")
     try:
         device = torch.device(name)
     except RuntimeError as fault:
         raise RunError(f"device: expected auto, cpu, cuda or mps, found {name!r}") from fault
-    if device.type == "mps" and not mac:
+    if not there.get(device.type, True):
         raise RunError(f"device: expected one that this machine has, found {name!r}; say auto, or cpu")
     return device
 

@@ -71,8 +71,8 @@ class MpnetEmbeddings(nn.Module):
 def buckets(length: int, count: int, device: torch.device | str = "cpu") -> Tensor:
     """The bucket of each query's distance to each key, (length, length).
 
-    The upper half of the buckets are for keys that come after the query. Of each half, the first half are for one distance each, the
-    others for distances that grow logarithmically up to 128.
+    The upper half of the buckets are for keys that come after the query. Of each half, the first half are for one
+    distance each, the others for distances that grow logarithmically up to 128.
 
     Args:
         length: tokens.

@@ -37,7 +37,7 @@ class IMTLG(Merge):
 
 
 def _checked(weights: Tensor, gram: Tensor) -> Tensor:
-    """The weights, or zeros where they do not do what they should: of opposed gradients they are rounding, scaled up."""
+    """The weights, or zeros where they miss what they are for: of opposed gradients they are rounding, scaled up."""
     lengths, found = gram.diagonal().sqrt(), weights.to(gram)
     shortest, longest = (gram @ found / lengths).aminmax()
     alike = longest - shortest <= ALIKE * found.abs().max() * lengths.max()

@@ -11,7 +11,7 @@ from minbert.errors import DataError
 from minbert.inference.predictor import Predictor
 from minbert.storage import atomic_file
 from minbert.tasks import Task
-from minbert.text.readers import stream
+from minbert.text.readers import fitting, stream
 
 CHUNK = 8192
 """Rows in memory at a time: enough to sort by length, little enough to hold."""
@@ -21,9 +21,8 @@ Row = tuple[str, ...]
 
 def from_file(path: Path, task: Task, skip_bad: Path | None = None) -> Iterator[Row]:
     """The texts of a file that has the task's columns."""
-    suffix = path.suffix.lower()
-    plain = task.format if task.format and suffix not in (".csv", ".tsv", ".jsonl", ".ndjson") else None
-    for example in stream(path, task.text, None, plain, skip_bad):
+    format = fitting(path, task.text, None, task.format)
+    for example in stream(path, task.text, None, format, skip_bad):
         yield example.texts
 
 

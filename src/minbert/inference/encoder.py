@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from minbert.encoder import AskedPooling, Encoder, Pooling, choose_precision, device_of, load_folder, resolve
+from minbert.errors import DataError
 from minbert.inference.forward import Advance, embed_one, embed_rows, silent
 from minbert.text.batches import texts_of
 from minbert.text.packed import pack
@@ -61,7 +62,15 @@ class SentenceEncoder:
 
         Returns:
             float32, (texts, width).
+
+        Raises:
+            DataError: one text instead of a list, or what is no text; names the places.
         """
+        if isinstance(texts, str):
+            raise DataError(f"expected a list of texts, found one text, {texts!r:.60}; put it in a list")
+        wrong = [i for i, text in enumerate(texts) if not isinstance(text, str)]
+        if wrong:
+            raise DataError([f"texts[{i}]: expected a string, found {texts[i]!r:.60}" for i in wrong])
         distinct = list(dict.fromkeys(texts))
         if not distinct:
             return np.empty((0, self.encoder.width), dtype=np.float32)

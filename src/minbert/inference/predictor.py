@@ -93,8 +93,11 @@ class Predictor:
             DataError: texts where pairs are wanted, or the reverse; names the places.
         """
         spec = self.task(task)
-        rows = [(text,) if isinstance(text, str) else tuple(text) for text in texts]
-        wrong = [i for i, row in enumerate(rows) if len(row) != len(spec.text)]
+        if isinstance(texts, str):
+            raise DataError(f"expected a list of texts, found one text, {texts!r:.60}; put it in a list")
+        rows = [tuple(text) if isinstance(text, list | tuple) else (text,) for text in texts]
+        strings = [all(isinstance(text, str) for text in row) for row in rows]
+        wrong = [i for i, row in enumerate(rows) if len(row) != len(spec.text) or not strings[i]]
         if wrong:
             wanted = "a tuple of two strings" if spec.is_pair else "one string"
             raise DataError([f"texts[{i}]: expected {wanted} for task {task!r}, found {texts[i]!r:.60}" for i in wrong])

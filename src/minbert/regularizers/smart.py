@@ -30,8 +30,8 @@ class Smart(Regularizer):
 
     Source: Jiang et al. 2020, section 3.1 and algorithm 1 (their lambda is `weight`).
     Deviates: the gradient on a token's shift is divided by its largest entry. The gradient itself is about as small as
-    the start, so that a step of the paper's rate would hardly move the shift. The paper's start and rate, 1e-5 and 1e-3,
-    are given in radii, so that another radius needs no other setting.
+    the start, so that a step of the paper's rate would hardly move the shift. The paper's start and rate, 1e-5 and
+    1e-3, are given in radii, so that another radius needs no other setting.
     """
 
     kind: Literal["smart"] = "smart"

@@ -103,7 +103,8 @@ def load_task(
     """
     faults: list[str] = []
     files = {split: _found(names, find, faults) for split, names in task.files.items() if names}
-    examples = _read(name, task, files, skip_bad, faults)
+    remarks: list[str] = []
+    examples = _read(name, task, files, skip_bad, faults, remarks)
     if faults:
         raise DataError(faults)
     learned = task.learned([example.label or "" for _, example in examples["train"]])
@@ -111,10 +112,10 @@ def load_task(
     splits = {split: _labelled(learned, rows, unread) for split, rows in examples.items()}
     if unread:
         _set_aside(unread, _rejects(skip_bad, name, ["labels"]))
+        remarks.append(_left_out("all files", len(unread), _rejects(skip_bad, name, ["labels"])))
     small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
     if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
-    remarks: list[str] = []
     read_alike = (other for other in others if other.files["train"] == files["train"] and other.task.text == task.text)
     alike = next((other.held for other in read_alike if other.task.dev == task.dev), {})
     held: dict[str, tuple[str, ...]] = {}
@@ -142,20 +143,28 @@ def _found(names: Sequence[str], find: Find, faults: list[str]) -> tuple[Path, .
 
 
 def _read(
-    name: str, task: Task, files: dict[str, tuple[Path, ...]], skip_bad: Path | None, faults: list[str]
+    name: str,
+    task: Task,
+    files: dict[str, tuple[Path, ...]],
+    skip_bad: Path | None,
+    faults: list[str],
+    remarks: list[str],
 ) -> dict[str, list[tuple[Path, Example]]]:
-    """The rows of all files, by split; what is wrong with them goes to `faults`."""
+    """The rows of all files, by split; what is wrong with them goes to `faults`, or is left out with a remark."""
     examples: dict[str, list[tuple[Path, Example]]] = {}
     stems: list[str] = []
     for split, paths in files.items():
         examples[split] = []
         for path in paths:
             stems.append(path.stem)
+            rejects, bad = _rejects(skip_bad, name, stems), list[int]()
             try:
-                found = read(path, task.text, task.label, task.format, _rejects(skip_bad, name, stems))
+                found = read(path, task.text, task.label, task.format, rejects, bad.append)
                 examples[split] += [(path, example) for example in found]
             except DataError as fault:
                 faults += fault.faults
+            if any(bad):
+                remarks.append(_left_out(split, bad[0], rejects))
     return examples
 
 
@@ -164,6 +173,10 @@ def _rejects(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
     number = stems.count(stems[-1])
     again = f"-{number}" if number > 1 else ""
     return skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{stems[-1]}{again}{skip_bad.suffix}")
+
+
+def _left_out(where: str, count: int, rejects: Path | None) -> str:
+    return f"{where}: {count:,} bad {'row' if count == 1 else 'rows'} left out, see {rejects}"
 
 
 def _labelled(task: Task, rows: list[tuple[Path, Example]], unread: list[Fault]) -> Split:
@@ -210,7 +223,7 @@ def _hold(
     if not 0 < held.sum() < len(train):
         raise DataError(
             f"{train.places[0]}: expected a share of {share:g} of train to hold out for {split}, found that its "
-            f"{len(train):,} rows hang together through equal texts; name a file for {split}"
+            f"{len(train):,} rows are too few or hang together through equal texts; name a file for {split}"
         )
     if got < 0.8 * share:
         remarks.append(

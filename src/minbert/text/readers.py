@@ -4,8 +4,9 @@ Nothing is guessed and nothing is dropped in silence: a row is an `Example` or a
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import ExitStack, closing
+from itertools import islice
 from pathlib import Path
 from typing import Annotated
 
@@ -18,7 +19,7 @@ from minbert.text.lines import Fault, Lines
 from minbert.text.separated import Separated
 from minbert.values import Family
 
-__all__ = ["AnyFormat", "Format", "JsonLines", "Separated", "format_of", "header", "read", "stream"]
+__all__ = ["AnyFormat", "Format", "JsonLines", "Separated", "fitting", "format_of", "header", "read", "stream"]
 
 AnyFormat = Annotated[Format, Family(Separated, JsonLines)]
 """A field that takes a format: a name or table in a recipe, an instance from Python."""
@@ -50,6 +51,25 @@ def format_of(path: Path, given: Format | None = None) -> Format:
     return given or SUFFIXES[suffix]
 
 
+FIRST = 20
+"""Rows that are looked at to see whether a format fits."""
+
+
+def fitting(path: Path, columns: tuple[str, ...], label: str | None, format: Format | None) -> Format | None:
+    """A run's format where a new file can be read in it, else None if the file's suffix says how it is written.
+
+    The arguments are those of `read`. A pipe is read once, so it has to be in the run's format.
+    """
+    if format is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
+        return format
+    try:
+        with closing(_examples(path, columns, label, format)) as rows:
+            fits = any(isinstance(row, Example) for row in islice(rows, FIRST))
+    except DataError:
+        fits = False
+    return format if fits else None
+
+
 def header(path: Path, format: Format | None = None) -> list[str]:
     """The names of the columns; of JSON lines, the keys of the first object.
 
@@ -67,6 +87,7 @@ def read(
     label: str | None,
     format: Format | None = None,
     skip_bad: Path | None = None,
+    skipped: Callable[[int], None] = lambda count: None,
 ) -> list[Example]:
     """All examples of a file.
 
@@ -77,12 +98,13 @@ def read(
         format: how the file is written; by default its suffix says so.
         skip_bad: where to write bad rows as JSON lines (file, line, fault, row) instead of stopping. It is
             written whole or not at all, and only if there are bad rows.
+        skipped: hears how many bad rows were written there.
 
     Raises:
         DataError: every fault of the file at once, each as `file:line: expected ..., found ...; remedy`.
     """
     if skip_bad is not None:
-        return list(stream(path, columns, label, format, skip_bad))
+        return list(stream(path, columns, label, format, skip_bad, skipped))
     examples: list[Example] = []
     faults: list[str] = []
     for found in _examples(path, columns, label, format_of(path, format)):
@@ -103,6 +125,7 @@ def stream(
     label: str | None,
     format: Format | None = None,
     skip_bad: Path | None = None,
+    skipped: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Example]:
     """The examples of a file one by one, in bounded memory; arguments as for `read`.
 
@@ -113,7 +136,7 @@ def stream(
     """
     if skip_bad is not None and skip_bad.resolve() == path.resolve():
         raise DataError(f"{skip_bad}: expected another file for the bad rows than the data; name a new one")
-    good = 0
+    good = bad = 0
     with ExitStack() as stack:
         rejects = None
         for found in _examples(path, columns, label, format_of(path, format)):
@@ -123,14 +146,18 @@ def stream(
                 continue
             if skip_bad is None:
                 raise DataError(str(found))
+            bad += 1
             rejects = rejects or stack.enter_context(atomic_file(skip_bad))
             record = {"file": str(path), "line": found.line, "fault": found.problem, "row": found.raw}
             rejects.write(json.dumps(record, ensure_ascii=False) + "\n")
     if not good:
         raise DataError(f"{path}: expected at least one good row, found only bad ones; see {skip_bad}")
+    skipped(bad)
 
 
-def _examples(path: Path, columns: tuple[str, ...], label: str | None, format: Format) -> Iterator[Example | Fault]:
+def _examples(
+    path: Path, columns: tuple[str, ...], label: str | None, format: Format
+) -> Generator[Example | Fault, None, None]:
     """Every row of a file, as an example or as a fault."""
     wanted = columns if label is None else (*columns, label)
     if len(set(wanted)) < len(wanted):

@@ -9,7 +9,7 @@ from torch import Tensor
 from minbert.errors import DataError, RunError
 from minbert.inference import Predictor
 from minbert.tasks import Classes, Split, Task
-from minbert.text.readers import read
+from minbert.text.readers import fitting, read
 from minbert.values import nearest
 
 
@@ -65,7 +65,8 @@ def labelled_rows(task: Task, file: Path, skip_bad: Path | None = None) -> Split
     Raises:
         DataError: every fault of the file, with its line, at once.
     """
-    examples = read(file, task.text, task.label, task.format, skip_bad)
+    format = fitting(file, task.text, task.label, task.format)
+    examples = read(file, task.text, task.label, format, skip_bad)
     parsed = [task.parse(example.label or "") for example in examples]
     faults = [f"{file}:{e.line}: {p}" for e, p in zip(examples, parsed, strict=True) if isinstance(p, str)]
     if faults or not examples:

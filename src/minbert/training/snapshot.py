@@ -25,7 +25,7 @@ class Place:
         step: steps of the epoch that are done.
         sums: of the losses of this epoch, by task.
         counts: batches of this epoch, by task.
-        best: the best select score so far, over the tasks trained by now, with its stage, epoch and tasks; empty: none yet.
+        best: stage, epoch and select score of the best so far, and the tasks whose mean that is; empty: none yet.
         peak: the best select score of this stage; None: no epoch of it has been scored.
         waited: epochs of this stage since then.
         journal: bytes of metrics.jsonl that belong to the work that is done.
