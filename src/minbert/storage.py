@@ -53,7 +53,7 @@ def atomic_path(path: Path) -> Iterator[Path]:
         InputError: a folder stands there.
         StorageError: the disk is full or refuses; the old file is intact.
     """
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path}: expected a file to write to, found a folder; name a file in it")
     partial = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     with reported(path):

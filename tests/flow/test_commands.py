@@ -385,6 +385,15 @@ class TestPredict:
         assert "expected a checkpoint, found none yet" in refused("predict", tmp_path, given="x")
         assert "sentence" in refused("predict", "runs/mine", "--task=sentiment", "--input", "data/questions.csv")
 
+    def test_answers_do_not_replace_what_they_answer(self, tmp_path: Path) -> None:
+        file = tmp_path / "in.csv"
+        file.write_text("sentence\nFine.\n")
+        words = ("predict", "runs/mine", "--task=sentiment", "--input", file, "--output")
+        assert "expected another file for --output than for --input" in refused(*words, tmp_path / "." / "in.csv")
+        bad = ("--skip-bad", tmp_path / "x.csv")
+        assert "expected another file for --output than for --skip-bad" in refused(*words, tmp_path / "x.csv", *bad)
+        assert file.read_text() == "sentence\nFine.\n" and not (tmp_path / "x.csv").exists()
+
     def test_a_folder_that_cannot_be_written_is_a_storage_error(self, home: Path) -> None:
         said = Said("predict", "runs/mine", "--task=sentiment", "--output", home / "mine.toml" / "x.csv", given="x")
         assert said.status == 1 and said.errors.startswith("error: ") and "could not be written" in said.errors

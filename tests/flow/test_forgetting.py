@@ -75,6 +75,14 @@ class TestMatrix:
             "task": "sentiment",
         }
 
+    def test_a_task_whose_head_begins_has_not_changed(self) -> None:
+        first, second = (
+            phase("sentiment", similarity=0.6, sentiment=0.4),
+            phase("questions", similarity=0.1, sentiment=0.3),
+        )
+        lines = [{**first, "heads": ["sentiment"]}, {**second, "heads": ["sentiment", "similarity"]}]
+        assert forgetting(lines, METRICS)[1]["change"] == pytest.approx({"sentiment": -0.1})
+
     def test_the_worst_drop_of_a_task_is_while_another_trained(self) -> None:
         drops = worst_drops(forgetting(list(self.LINES), METRICS))
         # The questions fell by .1 twice; in the second case they were trained themselves.

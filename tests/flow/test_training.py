@@ -14,6 +14,7 @@ from tests.conftest import toy_table
 from torch import Tensor
 
 from minbert import train
+from minbert.audit.rows import read_rows
 from minbert.encoder import load_folder, resolve, save_folder
 from minbert.errors import DataError, MinbertError, RecipeError, RunError, TrainingError
 from minbert.gradients import Merge, PCGrad, Sum
@@ -22,13 +23,16 @@ from minbert.losses import CrossEntropy, Loss, Targets
 from minbert.model import load_model
 from minbert.outputs import Outputs
 from minbert.recipe import Recipe, check_recipe
+from minbert.reporting.page.material import dev_rows
 from minbert.runs import Run, read_lines
 from minbert.shapes import Gram, Scalar, Weights
 from minbert.training import Interrupted, Listener
 from minbert.training import dry_run as dry_run_module
 from minbert.training import trainer as trainer_module
+from minbert.training.answers import read_tasks
 from minbert.training.forward import Live
 from minbert.training.plan import Slot
+from minbert.training.recorded import answered_rows
 from minbert.training.setup import Setup, set_up
 from minbert.training.step import Stepper
 from minbert.training.trainable import trainable
@@ -533,10 +537,45 @@ class TestSelect:
         assert first["select_tasks"] == last["select_tasks"] and first["select_score"] == last["select_score"]
         assert result["best"]["stage"] == "all"
 
+    def test_a_head_without_numbers_learns_by_its_encoder(self, tiny_bert: Path, tmp_path: Path) -> None:
+        top, scores = {"tasks.similarity.head": "cosine"}, []
+        for update in (["encoder"], ["encoder", "heads"]):
+            run = tmp_path / update[-1]
+            result = quick(toy(tiny_bert, tasks="similarity", update=update, top=top), run)
+            assert result["tasks"]["similarity"]["scored_by"] == "head"
+            assert [line["select_tasks"] for line in epochs(run)] == [["similarity"]] * 2
+            scores.append([line["select_score"] for line in epochs(run)])
+        assert scores[0] == scores[1] and all(scores[0])
+
+    def test_where_no_head_is_trained_embeddings_choose(self, tiny_bert: Path, tmp_path: Path) -> None:
+        quick(toy(tiny_bert, tasks="similarity", update="encoder"), tmp_path / "run")
+        for line in epochs(tmp_path / "run"):
+            scored = (line["dev"]["questions"]["accuracy"], line["dev"]["similarity"]["pearson"])
+            assert line["select_tasks"] == [] and line["select_score"] == pytest.approx(sum(scored) / 2)
+
     def test_best_is_the_first_of_the_best(self, tiny_bert: Path, tmp_path: Path) -> None:
         result = quick(toy(tiny_bert, lr=1e-30, epochs=2), tmp_path / "run")
         scores = [line["select_score"] for line in epochs(tmp_path / "run")]
         assert scores[0] == scores[1] and result["best"]["epoch"] == 1
+
+
+class TestRowsReadAgain:
+    def test_tasks_over_one_file_have_the_rows_that_they_were_trained_with(
+        self, tiny_bert: Path, tmp_path: Path
+    ) -> None:
+        table = toy_table(tiny_bert, epochs=1, samples=16)
+        one = {**table["tasks"]["questions"], "dev": 0.3}
+        table["tasks"] = {"first": one, "second": dict(one)}
+        recipe = check_recipe(table, DEMO)
+        held = {name: data.splits["dev"].places for name, data in set_up(recipe).data.items()}
+        assert held["first"] == held["second"]
+        quick(recipe, tmp_path / "run")
+        run = Run(tmp_path / "run")
+        assert {name: answered_rows(run, name, None)[0].places for name in held} == held
+        record, tasks = run.read("run.json"), read_tasks(run.folder)
+        again = dev_rows(tasks, run.read("result.json"), record, None)
+        assert {name: rows.places for name, rows in again.items()} == held
+        assert {name: data.splits["dev"].places for name, data in read_rows(recipe).tasks.items()} == held
 
 
 class TestScoredBy:

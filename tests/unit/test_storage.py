@@ -16,7 +16,7 @@ import pytest
 
 from minbert import storage
 from minbert.encoder import load_folder, resolve, save_folder
-from minbert.errors import RunError, StorageError
+from minbert.errors import InputError, RunError, StorageError
 from minbert.storage import atomic_file, digest_of, faults_of, valid_folder, write_folder, write_text
 
 resource = pytest.importorskip("resource")
@@ -135,9 +135,6 @@ class TestFile:
         for path in (file / "below", file / "far" / "below", file.parent / ("x" * 300)):
             with pytest.raises(StorageError, match="could not be written"):
                 write_text(path, "new")
-        (file.parent / "folder").mkdir()
-        with pytest.raises(StorageError, match=r"folder: could not be written \(Is a directory\)"):
-            write_text(file.parent / "folder", "new")
         assert content(file.parent) == {"file.json": b"old"}
 
     @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is forbidden to root")
@@ -289,3 +286,12 @@ def test_sync_reaches_files_and_folders(folder: Path, monkeypatch: pytest.Monkey
     assert sorted(synced) == sorted(
         [".best.tmp", "inner", "weights", "settings.json", "manifest.json", folder.parent.name]
     )
+
+
+@pytest.mark.parametrize("name", [".", "/", "folder"])
+def test_a_folder_is_no_file_to_write_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(InputError, match="expected a file to write to, found a folder"):
+        write_text(Path(name), "x")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -2,7 +2,7 @@
 
 import json
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,7 +58,8 @@ def read_rows(recipe: Recipe, data: Path | None = None) -> Reading:
     faults: list[str] = []
     for name, task in recipe.tasks.items():
         try:
-            tasks[name], bad = _read(name, task.model_copy(update={"limit": 0}), find, recipe.seed, share)
+            whole = task.model_copy(update={"limit": 0})
+            tasks[name], bad = _read(name, whole, find, recipe.seed, share, tasks.values())
             broken += bad
         except DataError as fault:
             faults += fault.faults
@@ -67,15 +68,17 @@ def read_rows(recipe: Recipe, data: Path | None = None) -> Reading:
     return Reading(tasks, tuple(broken))
 
 
-def _read(name: str, task: Task, find: Find, seed: int, share: float) -> tuple[TaskData, list[Broken]]:
+def _read(
+    name: str, task: Task, find: Find, seed: int, share: float, others: Iterable[TaskData]
+) -> tuple[TaskData, list[Broken]]:
     """One task's rows, and its broken ones."""
     with tempfile.TemporaryDirectory() as place:
         rejects = Path(place)
         try:
-            data = load_task(name, task, find, seed, share, rejects / "bad.jsonl")
+            data = load_task(name, task, find, seed, share, rejects / "bad.jsonl", others)
         except DataError:
             # Without a place for bad rows the message names the rows themselves, not a file that is gone.
-            load_task(name, task, find, seed, share)
+            load_task(name, task, find, seed, share, None, others)
             raise
         return data, _broken(name, data, sorted(rejects.glob("*.jsonl")))
 

@@ -87,15 +87,21 @@ def read_finished(folder: Path) -> FinishedRun:
         files = {name: record["files"][name] for name in tasks}
     except KeyError as fault:
         raise RunError(f"{folder / 'run.json'}: expected {fault}, found none; the file is damaged") from None
-    rows = {name: _rows(task, answers[name]["dev"], files[name]) for name, task in tasks.items() if name in answers}
+    seed = str(result["seed"])
+    rows = {
+        name: _rows(task, answers[name]["dev"], files[name], seed) for name, task in tasks.items() if name in answers
+    }
     return FinishedRun(folder, recipe, identity, settings, result, record["environment"], tasks, rows)
 
 
-def _rows(task: Task, dev: Answered, files: dict[str, Any]) -> Rows:
-    """The rows, recognised by their labels and by the files that they came from."""
+def _rows(task: Task, dev: Answered, files: dict[str, Any], seed: str) -> Rows:
+    """The rows, recognised by their labels, by files and columns, and where they were drawn by the seed."""
     labels = dev.labels.numpy()
     digests = [file["sha256"] for file in files.get("dev") or files["train"]]
-    return Rows(_digest(labels.tobytes().hex(), *digests), labels, task.answers(dev.scores), dev.leaked)
+    drawn = [seed] if task.limit or not task.files.get("dev") else []
+    return Rows(
+        _digest(labels.tobytes().hex(), *task.text, *drawn, *digests), labels, task.answers(dev.scores), dev.leaked
+    )
 
 
 def _digest(*parts: str) -> str:

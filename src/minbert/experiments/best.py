@@ -28,7 +28,12 @@ def write_recipe(recipe: Recipe, path: Path, given: Given, remark: str) -> None:
         tasks[name] = task.model_copy(update=changed)
     source = _moved(recipe.encoder.source, recipe.folder, path.parent)
     encoder = recipe.encoder.model_copy(update={"source": source})
-    write_text(path, f"# {remark}\n" + recipe.model_copy(update={"tasks": tasks, "encoder": encoder}).to_toml())
+    stages = {}
+    for name, stage in recipe.stages.items():
+        teachers = {task: _moved(teacher, recipe.folder, path.parent) for task, teacher in stage.teachers.items()}
+        stages[name] = stage.model_copy(update={"teachers": teachers})
+    whole = recipe.model_copy(update={"tasks": tasks, "encoder": encoder, "stages": stages})
+    write_text(path, f"# {remark}\n{whole.to_toml()}")
 
 
 def _moved(name: str, old: Path, new: Path) -> str:

@@ -67,7 +67,8 @@ class Search:
 
     def __init__(self, space: Space, folder: Path, pareto: bool = False) -> None:
         self.space, self.folder = space, folder
-        self.objectives = tuple(space.recipe.tasks) if pareto else ("select score",)
+        trained = {task for stage in space.recipe.stages.values() for task in stage.tasks or space.recipe.tasks}
+        self.objectives = tuple(task for task in space.recipe.tasks if task in trained) if pareto else ("select score",)
         if space.recipe.select.on == "dev":
             raise RecipeError(
                 "select.on: expected a share of train to choose the settings on, found dev: scores on dev would be "

@@ -204,6 +204,19 @@ def _about_label(label: _Label, texts: int) -> list[str]:
         remarks.append(
             f'{name} holds two values: if one means yes, write kind = "yes_no", yes = "{first}" or the other'
         )
+    return remarks + (_about_spelling(name, column) if label.kind == "classes" else [])
+
+
+def _about_spelling(name: str, column: Column) -> list[str]:
+    """Classes that may be a slip of the pen."""
+    alike = itertools.groupby(sorted(column.counts, key=str.casefold), key=str.casefold)
+    twins = [same for _, values in alike if len(same := list(values)) > 1]
+    remarks = [
+        f"{name} holds {' and '.join(map(repr, same))}: if they are one class, write them alike" for same in twins
+    ]
+    once = [value for value, count in column.counts.items() if count == 1]
+    if once and len(once) * 2 < len(column.counts):
+        remarks.append(f"{name} holds {', '.join(map(repr, once[:3]))} once only: check that they are classes")
     return remarks
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from minbert.errors import DataError, RunError
 from minbert.runs import Run
 from minbert.storage import digest_of
-from minbert.tasks import Find, Split, Task, load_task
+from minbert.tasks import Find, Split, Task, TaskData, load_task
 from minbert.training.answers import Answered, read_answers, read_tasks
 from minbert.training.scoring import named
 
@@ -30,9 +30,14 @@ def answered_rows(
     result, answers, task = run.read("result.json"), read_answers(run.folder), named(read_tasks(run.folder), name)
     if name not in answers:
         raise RunError(f"task {name!r}: expected scores in {run.folder}, found that nothing scored it; train its head")
-    find = recorded_files(run.read("run.json"), name, task, data)
-    share = 0.0 if result["selected_on"] == "dev" else float(result["selected_on"])
-    rows = load_task(name, task, find, int(result["seed"]), share, skip_bad).splits["dev"]
+    record, share = run.read("run.json"), 0.0 if result["selected_on"] == "dev" else float(result["selected_on"])
+    loaded: dict[str, TaskData] = {}
+    for other, its in read_tasks(run.folder).items():
+        # Tasks over the same files hold out the same rows: the first of them says which.
+        if its.files["train"] == task.files["train"] and name not in loaded:
+            find = recorded_files(record, other, its, data)
+            loaded[other] = load_task(other, its, find, int(result["seed"]), share, skip_bad, loaded.values())
+    rows = loaded[name].splits["dev"]
     labels = answers[name]["dev"].labels
     if len(rows) != len(labels) or not rows.labels.equal(labels):
         raise DataError(

@@ -36,7 +36,6 @@ SNAPSHOT_SECONDS = 60.0
 SNAPSHOT_SHARE = 0.02
 """Where a slow disk makes snapshots dear they come more rarely, so as to take about this share of the time."""
 
-
 STOP = 2
 """What a process says after a step when it was asked to stop; 1: a snapshot is due."""
 
@@ -90,8 +89,9 @@ class Trainer:
         try:
             with self._interruptible():
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
-                    if "heads" in stage.update:
-                        self.trained |= set(self.plans[name].tasks)
+                    # A head without numbers of its own, such as a cosine, learns by its encoder.
+                    tasks, head = set(self.plans[name].tasks), self.setup.model.head
+                    self.trained |= {t for t in tasks if "heads" in stage.update or not [*head(t).parameters()]}
                     if number >= self.place.stage:
                         self._stage(name, stage, folder)
                         folder = None
@@ -199,7 +199,8 @@ class Trainer:
         self.listener.doing(f"scoring after {task}")
         # Not to be left at once: no snapshot stands just before it.
         found = evaluate(self.setup, "dev", self.trained, self.listener.advance, PHASE_ROWS)
-        self.metrics.add(event="phase", stage=name, epoch=place.epoch + 1, task=task, dev=metrics(found))
+        line = {"stage": name, "epoch": place.epoch + 1, "task": task, "heads": sorted(self.trained)}
+        self.metrics.add(event="phase", **line, dev=metrics(found))
 
     def _epoch_end(self, name: str, begin: float) -> dict[str, float]:
         """Scores all tasks, keeps the checkpoint if it is the best, writes the last one; each task's own metric."""
@@ -232,9 +233,10 @@ class Trainer:
         return {task: found[self.setup.model.tasks[task].scored_by] for task, found in chosen.items()}
 
     def _select(self, scores: dict[str, dict[str, float]]) -> float:
-        """The weighted mean of the trained tasks' metrics, as `select` says."""
+        """The weighted mean of the trained tasks' metrics, as `select` says; without heads, of embeddings' scores."""
         select, tasks = self.setup.recipe.select, self.setup.model.tasks
-        chosen = {name: scores[name][tasks[name].scored_by] for name in tasks if name in self.trained}
+        counted = [name for name in tasks if name in (self.trained or tasks) and scores.get(name)]
+        chosen = {name: scores[name][tasks[name].scored_by] for name in counted}
         weights = {name: select.weights.get(name, 1.0) for name in chosen}
         mapped = (
             {n: norm_mean({n: s}, correlations(tasks)) for n, s in chosen.items()}

@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from minbert.encoder import choose_precision, device_of, environment, hardware, peak_memory
+from minbert.errors import RunError
 
 CPU = torch.device("cpu")
 
@@ -40,8 +41,12 @@ def test_auto_measures_this_machine() -> None:
 @pytest.mark.parametrize(("there", "kind"), [(True, "cuda"), (False, "cpu")])
 def test_the_device_is_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch, there: bool, kind: str) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: there)
-    assert device_of("auto").type == kind
-    assert device_of("cpu") == CPU and device_of("cuda:1") == torch.device("cuda", 1)
+    assert device_of("auto").type == kind and device_of("cpu") == CPU
+    if there:
+        assert device_of("cuda:1") == torch.device("cuda", 1)
+    else:
+        with pytest.raises(RunError, match="expected one that this machine has, found 'cuda:1'"):
+            device_of("cuda:1")
 
 
 def test_the_environment_says_what_a_result_depends_on() -> None:

@@ -15,7 +15,7 @@ from minbert.inference import Predictor, bulk, load_encoder
 from minbert.inference.bulk import answers, from_file, from_lines, write_answers
 from minbert.model import MultiTaskModel
 from minbert.tasks import Classes, Rating, Task, YesNo
-from minbert.text.readers import Separated
+from minbert.text.readers import JsonLines, Separated
 
 FILES: dict[str, Any] = {"label": "y", "train": "x.csv"}
 TASKS: dict[str, Task] = {
@@ -54,6 +54,42 @@ class TestLines:
         assert next(rows)
         with pytest.raises(DataError, match=rf"standard input:2: expected {wanted}, found "):
             next(rows)
+
+
+class TestTexts:
+    def test_what_is_no_text_is_named(self, model: Predictor) -> None:
+        with pytest.raises(DataError, match="expected a list of texts, found one text, 'x y'; put it in a list"):
+            model.predict("topic", "x y")
+        with pytest.raises(DataError, match=r"texts\[1\]: expected one string for task 'topic', found None"):
+            model.predict("topic", ["x", None])  # type: ignore[list-item]
+
+
+class TestFormat:
+    """Of a run whose own files have semicolons."""
+
+    TASK = Classes(text=("body",), labels=("art", "sport"), format=Separated(separator=";"), **FILES)
+
+    def test_the_runs_own_comes_first(self, tmp_path: Path) -> None:
+        path = tmp_path / "new.csv"
+        path.write_text("day;body\n1;one, two\n")
+        assert list(from_file(path, self.TASK)) == [("one, two",)]
+
+    @pytest.mark.parametrize(
+        ("name", "text"), [("a.csv", "day,body\n1,x\n"), ("a.tsv", "day\tbody\n1\tx\n"), ("a.jsonl", '{"body": "x"}\n')]
+    )
+    def test_where_it_does_not_fit_the_name_says(self, tmp_path: Path, name: str, text: str) -> None:
+        (tmp_path / name).write_text(text)
+        assert list(from_file(tmp_path / name, self.TASK)) == [("x",)]
+
+    def test_a_run_of_json_lines_reads_a_table(self, tmp_path: Path) -> None:
+        (tmp_path / "new.csv").write_text("body\nx\n")
+        task = Classes(text=("body",), labels=("art", "sport"), format=JsonLines(), **FILES)
+        assert list(from_file(tmp_path / "new.csv", task)) == [("x",)]
+
+    def test_a_first_row_that_is_broken_is_told_in_the_runs_own(self, tmp_path: Path) -> None:
+        (tmp_path / "new.csv").write_text("day;body\n1\n2;x\n")
+        with pytest.raises(DataError, match=r"new\.csv:2: expected 2 columns, found 1"):
+            list(from_file(tmp_path / "new.csv", self.TASK))
 
 
 class TestFile:

@@ -179,6 +179,9 @@ def test_bad_rows_are_set_aside_file_by_file(write: Write, load: Load, tmp_path:
     assert len(data.splits["train"]) == 4
     kept = "".join(path.read_text() for path in sorted(tmp_path.glob("bad*.jsonl")))
     assert "old/train.csv" in kept and "new/train.csv" in kept
+    first, again = data.remarks
+    assert first == f"train: 1 bad row left out, see {tmp_path / 'bad-mine-train.jsonl'}"
+    assert again == f"train: 1 bad row left out, see {tmp_path / 'bad-mine-train-2.jsonl'}"
 
 
 def test_leaks_of_a_split(write: Write, load: Load) -> None:
@@ -205,6 +208,7 @@ def test_rows_whose_label_cannot_be_read_are_skipped_like_other_bad_rows(
         (f"{tmp_path}/dev.csv", 3, "x\ty\t?"),
     ]
     assert all("expected a yes or no" in r["fault"] for r in records)
+    assert data.remarks == (f"all files: 2 bad rows left out, see {tmp_path / 'bad-mine-labels.jsonl'}",)
 
 
 def test_tasks_over_the_same_texts_hold_out_the_same_rows(write: Write, load: Load) -> None:

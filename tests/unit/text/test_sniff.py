@@ -42,6 +42,12 @@ class TestKinds:
         assert (guess.name, guess.kind, guess.text, guess.label) == ("tickets", "classes", ("body",), "category")
         assert (guess.range, guess.format, guess.remarks) == (None, None, ())
 
+    def test_classes_that_may_be_slips_of_the_pen(self, write: Write) -> None:
+        odd = {20: "Billing", 30: "biling"}
+        rows = [f"{sentence(i)},{odd.get(i, ['billing', 'login', 'other'][i % 3])}" for i in range(60)]
+        guess = sniff(write("tickets.csv", "body,category", rows))
+        assert has(guess, "'billing' and 'Billing'", "write them alike") and has(guess, "'Billing', 'biling' once only")
+
     @pytest.mark.parametrize("values", [("0", "1"), ("0.0", "1.0"), ("no", "yes"), ("True", "False"), ("n", "Y")])
     def test_yes_no(self, write: Write, values: tuple[str, str]) -> None:
         rows = [f"{sentence(i)},{sentence(i + 900)},{values[i % 2]}" for i in range(40)]

@@ -8,7 +8,7 @@ from typing import Any
 
 from minbert.errors import DataError, MinbertError, RunError
 from minbert.runs import Run, read_lines
-from minbert.tasks import Split, Task, load_task
+from minbert.tasks import Split, Task, TaskData, load_task
 from minbert.training.answers import FILE as ANSWERS
 from minbert.training.answers import Answered, Answers, read_answers, read_tasks
 from minbert.training.conflicts import FILE as CONFLICTS
@@ -127,14 +127,14 @@ def dev_rows(
         DataError: a file is gone, or is another one than it was.
     """
     select = 0.0 if result["selected_on"] == "dev" else float(result["selected_on"])
-    found = {}
+    found: dict[str, TaskData] = {}
     with tempfile.TemporaryDirectory() as folder:
         for name, task in tasks.items():
             find = recorded_files(record, name, task, data, lambda place: place.name)
             # The run may have left bad rows out; whether these are its rows is checked against its labels.
-            rows = load_task(name, task, find, result["seed"], select, Path(folder) / "bad.jsonl")
-            found[name] = rows.splits["dev"]
-    return found
+            bad = Path(folder) / "bad.jsonl"
+            found[name] = load_task(name, task, find, result["seed"], select, bad, found.values())
+    return {name: data.splits["dev"] for name, data in found.items()}
 
 
 def _check_rows(rows: dict[str, Split], answers: Answers) -> None:
