@@ -166,7 +166,7 @@ def test_a_share_becomes_a_file_and_a_share_for_select_stays_a_share(home: Path)
     rows = [(f"what is the meaning of {word}", f"what does {word} mean", str(i % 2)) for i, word in enumerate(WORDS)]
     write(home / "again.csv", CLEAN["questions"], [*rows, *rows[:3]])
     sets = ["--set", "tasks.again.dev=0.25", "--set", "select.on=0.25"]
-    sets += ["--set", "tasks.questions.train='again.csv'", "--set", "tasks.questions.dev=0.25", "--near", "0"]
+    sets += ["--set", "tasks.questions.train='again.csv'", "--set", "tasks.questions.dev=0.4", "--near", "0"]
     first = json.loads(Said("data", "check", "mine.toml", "--json", *sets).output)
     assert first["counts"]["across"] > 0
     good("data", "check", "mine.toml", "--fix", "fixed", *sets)

@@ -60,11 +60,9 @@ class TestEmbed:
         assert sum(work) == 2 * 4
         assert len(np.unique(found, axis=0)) == 2 and np.array_equal(found[0], found[10])
 
-    def test_what_is_no_list_of_texts_is_refused(self, tiny: SentenceEncoder) -> None:
+    def test_one_text_is_no_list_of_texts(self, tiny: SentenceEncoder) -> None:
         with pytest.raises(DataError, match="expected a list of texts, found one text, 'a text'; put it in a list"):
             tiny.embed("a text")
-        with pytest.raises(DataError, match=r"texts\[1\]: expected a string, found None\ntexts\[3\]: .* found nan"):
-            tiny.embed(["a", None, "b", float("nan")])  # type: ignore[list-item]
 
     def test_an_empty_list_has_the_width(self, tiny: SentenceEncoder) -> None:
         assert tiny.embed([]).shape == (0, 32) and tiny.embed([]).dtype == np.float32
