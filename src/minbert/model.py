@@ -250,7 +250,7 @@ def _read_adapters(folder: Path) -> tuple[Adapter, ...]:
     return TypeAdapter(tuple[AnyAdapter, ...]).validate_python(_settings(folder).get("adapters", ()))
 
 
-def _read_calibration(folder: Path) -> dict[str, Line]:
+def read_calibration(folder: Path) -> dict[str, Line]:
     """The calibration of a whole checkpoint's tasks."""
     return TypeAdapter(dict[str, Line]).validate_python(_settings(folder).get("calibration", {}))
 
@@ -271,5 +271,5 @@ def load_model(folder: Path) -> MultiTaskModel:
     for name, part in _parts(model).items():
         with _fitting(folder / name):
             part.load_state_dict(load_file(folder / name))
-    model.calibration = _read_calibration(folder)
+    model.calibration = read_calibration(folder)
     return model.eval()

@@ -89,6 +89,18 @@ def test_weights_go_on_and_scores_are_told_before_and_after(
     )
 
 
+def test_what_a_calibrated_run_said_is_told_before(
+    tiny_bert: Path, new: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    table = toy_table(tiny_bert, epochs=1, samples=16) | {"select": {"on": 0.3, "calibrate": True}}
+    del table["tasks"]["similarity"]
+    said = train(check_recipe(table, home), tmp_path / "old", with_floors=False)["tasks"]
+    assert "calibration" in said["questions"]
+    recipe = Recipe.model_validate({**new, "folder": home})
+    result = train(recipe, tmp_path / "run", start=tmp_path / "old", with_floors=False)
+    assert result["start"]["dev"] == {name: task["dev"] for name, task in said.items()}
+
+
 def test_the_command(old: Path, new: dict[str, Any], home: Path, tmp_path: Path) -> None:
     recipe = home / "new.toml"
     recipe.write_text(tomlkit.dumps(new))

@@ -8,6 +8,7 @@ import minbert.distributed as distributed
 from minbert.encoder import choice, device_of, environment, keep_memory
 from minbert.errors import RunError
 from minbert.gradients import Merge
+from minbert.model import read_calibration
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run
 from minbert.storage import write_text
@@ -110,7 +111,10 @@ def _run(trainer: Trainer, with_floors: bool, alike: Run | None) -> dict[str, An
     if setup.start and distributed.first_says(not (folder.folder / START).exists()):
         listener.doing("scores before")
         # Not through the trainer's listener: the bar has not begun.
+        # As the run itself answers; what is trained now begins without.
+        setup.model.calibration = read_calibration(setup.start.checkpoint)
         before = metrics(evaluate(setup, "dev", trainer.trained, lambda work: None))
+        setup.model.calibration = {}
         folder.write(START, {**setup.start.record(), "dev": {name: before[name] for name in setup.start.trained}})
     trainer.train()
     # All read the best checkpoint now, which the first process has written.

@@ -10,8 +10,9 @@ import pytest
 
 from minbert.errors import DataError, RecipeError, RunError, TrainingError
 from minbert.experiments import Given, Search, Trial, read_space, search
-from minbert.recipe import Recipe
+from minbert.recipe import Recipe, Stage
 from minbert.runs import Run
+from minbert.tasks import Classes
 from minbert.training import Interrupted, Listener
 
 RECIPE = """\
@@ -84,6 +85,15 @@ def test_it_starts_from_the_recipe_and_finds_better(tmp_path: Path, training: Tr
     assert found.best()[0].scores == (pytest.approx(max(training.rates.values()) + 0.03),)
     assert found.best()[0].settings["stages.train.lr"] > 0.9
     assert found.trials() == trials and done(found, 30) == []
+
+
+def test_scores_over_fewer_tasks_are_not_judged() -> None:
+    def narrow(**stages: list[str]) -> set[str]:
+        tasks = {name: Classes(text=("a",), label="y", train="x.csv") for name in "pqr"}
+        return search._narrow(Recipe(tasks=tasks, stages={name: Stage(tasks=tuple(t)) for name, t in stages.items()}))
+
+    assert narrow(one=["p"], two=[]) == {"one"} and narrow(one=[], two=["p"]) == set()
+    assert narrow(one=["p"], two=["p", "q"], three=["r"], four=["q"]) == {"one", "two"}
 
 
 def test_under_the_median_of_an_epoch_it_is_pruned(tmp_path: Path, training: Training) -> None:
