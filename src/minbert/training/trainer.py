@@ -1,10 +1,7 @@
 """A run from start to end, or from a snapshot to the same end."""
 
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import nullcontext
 from typing import Any
 
 import minbert.distributed as distributed
@@ -19,6 +16,7 @@ from minbert.training.conflicts import FILE as CONFLICTS
 from minbert.training.conflicts import ConflictRecord, layer_groups
 from minbert.training.evaluator import Scored, correlations, evaluate, means, metrics
 from minbert.training.forward import Frozen, Kept, Live
+from minbert.training.interruption import interruptible
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.progress import Listener
 from minbert.training.rates import rates
@@ -87,7 +85,7 @@ class Trainer:
         self.times = self.run.journal("times.jsonl", whole_lines(self.run.folder / "times.jsonl"))
         self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
-            with self._interruptible():
+            with interruptible(self._ask_to_stop, self.listener.say):
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
                     # A head without numbers of its own, such as a cosine, learns by its encoder.
                     tasks, head = set(self.plans[name].tasks), self.setup.model.head
@@ -271,25 +269,9 @@ class Trainer:
     def _stop(self) -> None:
         raise Interrupted(f"stopped; go on with --resume (the run is in {self.run.folder})")
 
-    @contextmanager
-    def _interruptible(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM end the step in hand, write a snapshot and stop; a second one stops at once."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
-
-        def stop(number: int, frame: object) -> None:
-            if self.stopping:
-                raise KeyboardInterrupt
-            self.stopping = True
-            self.listener.say("stopping after this step ...")
-
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
+    def _ask_to_stop(self) -> bool:
+        asked, self.stopping = self.stopping, True
+        return asked
 
 
 def _epoch_line(line: dict[str, Any], metrics: dict[str, str]) -> str:
