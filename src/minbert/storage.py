@@ -99,6 +99,9 @@ def write_folder(target: Path, write: Callable[[Path], None]) -> None:
             files = sorted(path for path in partial.rglob("*") if path.is_file())
             manifest = {str(path.relative_to(partial)): digest_of(path) for path in files}
             (partial / MANIFEST).write_text(json.dumps(manifest, indent=1))
+            for path in files:
+                # safetensors lets nobody but the owner read what it writes; who may read a run is the umask's to say.
+                path.chmod((partial / MANIFEST).stat().st_mode)
             for path in [*files, partial / MANIFEST]:
                 sync(path)
             for folder in [path for path in partial.rglob("*") if path.is_dir()]:

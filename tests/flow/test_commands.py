@@ -277,6 +277,7 @@ class TestEvaluate:
 
     def test_a_rating_has_correlations_and_no_classes(self) -> None:
         words = ("evaluate", "runs/mine", "--task", "sentences", "--input", DEMO / "sentences-dev.csv")
+        assert "--split test: expected none beside --input" in refused(*words, "--split", "test")
         assert set(json.loads(good(*words, "--json").output)["metrics"]) == {"pearson", "spearman"}
         assert "confusion" not in good(*words).text
 
@@ -290,11 +291,15 @@ class TestEvaluate:
 
     def test_broken_rows_can_be_left_out(self, tmp_path: Path) -> None:
         file = tmp_path / "march.csv"
-        file.write_text("sentence,sentiment\nGood.,3\n,4\nBad.,1\n")
+        file.write_text("sentence,sentiment\nGood.,3\n,4\nSo so.,splendid\nBad.,1\n")
         words = ("evaluate", "runs/mine", "--task", "sentiment", "--input", file)
-        assert f"{file}:3: " in refused(*words)
-        found = json.loads(good(*words, "--json", "--skip-bad", tmp_path / "bad.jsonl").output)
-        assert found["rows"] == 2 and json.loads((tmp_path / "bad.jsonl").read_text())["line"] == 3
+        said = refused(*words)
+        assert f"{file}:3: " in said and f"{file}:4: " in said
+        said_too = good(*words, "--json", "--skip-bad", tmp_path / "bad.jsonl")
+        assert json.loads(said_too.output)["rows"] == 2
+        assert said_too.errors == f"{file}: 2 bad rows left out, see {tmp_path / 'bad.jsonl'}\n"
+        bad = [json.loads(row) for row in (tmp_path / "bad.jsonl").read_text().splitlines()]
+        assert [row["line"] for row in bad] == [3, 4] and "splendid" in bad[1]["fault"]
 
     def test_what_is_asked_for_must_be_there(self, tmp_path: Path) -> None:
         assert "did you mean 'sentiment'?" in refused("evaluate", "runs/mine", "--task", "sentimnt", "--input", "x.csv")
@@ -377,6 +382,28 @@ class TestPredict:
         assert [row["sentence"] for row in rows_of(tmp_path / "out.csv")] == ["Good.", "Bad."]
         bad = [json.loads(line) for line in (tmp_path / "bad.jsonl").read_text().splitlines()]
         assert [row["line"] for row in bad] == [3, 5]
+
+    def test_bad_lines_can_be_left_out_too(self, tmp_path: Path) -> None:
+        words = ("predict", "runs/mine", "--task=sentiment", "--skip-bad", tmp_path / "bad.jsonl")
+        said = good(*words, given="Good.\n\nBad.\n")
+        assert len(said.output.splitlines()) == 2 and f"left out 1 bad row, see {tmp_path}" in said.errors
+        assert [json.loads(row)["line"] for row in (tmp_path / "bad.jsonl").read_text().splitlines()] == [2]
+
+    def test_other_columns_and_every_class(self, tmp_path: Path) -> None:
+        (tmp_path / "in.csv").write_text("label,sentence,id\n3,A good film.,a7\n")
+        words = ("predict", "runs/mine", "--task=sentiment", "--input", tmp_path / "in.csv", "--all")
+        good(*words, "--keep=id", "--keep", "label", "--output", tmp_path / "out.csv")
+        (row,) = rows_of(tmp_path / "out.csv")
+        assert list(row)[:5] == ["id", "label", "sentence", "predicted_label", "probability"]
+        assert (row["id"], row["label"]) == ("a7", "3") and "probability_3" in row
+        assert "expected a column 'idd', found none; did you mean 'id'?" in refused(*words, "--keep", "idd")
+        assert "--keep id: expected --input" in refused("predict", "runs/mine", "--keep", "id", given="x")
+
+    def test_a_file_of_another_kind_is_not_written(self, tmp_path: Path) -> None:
+        words = ("predict", "runs/mine", "--task=sentiment", "--output", tmp_path / "out.xlsx")
+        assert "expected a file to write ending in .csv, .tsv, .jsonl, .ndjson, found .xlsx" in refused(
+            *words, given="x"
+        )
 
     def test_what_is_asked_for_must_be_there(self, tmp_path: Path) -> None:
         assert "did you mean 'questions'?" in refused("predict", "runs/mine", "--task", "question", given="x")

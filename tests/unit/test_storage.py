@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
+from safetensors.torch import save_file
 
 from minbert import storage
 from minbert.encoder import load_folder, resolve, save_folder
@@ -152,6 +154,15 @@ class TestFolder:
         manifest = json.loads((folder / "manifest.json").read_text())
         assert manifest == {name: digest_of(folder / name) for name in ("inner/weights", "settings.json")}
         assert faults_of(folder) == [] and valid_folder(folder) == folder
+
+    def test_who_may_read_it_is_for_the_umask_to_say(self, tmp_path: Path) -> None:
+        before = os.umask(0o027)
+        try:
+            write_folder(tmp_path / "new", lambda new: save_file({"a": torch.ones(1)}, new / "tensors"))
+        finally:
+            os.umask(before)
+        modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "new").iterdir()}
+        assert modes == {"tensors": 0o640, "manifest.json": 0o640}
 
     def test_an_older_one_is_replaced_and_nothing_is_left(self, folder: Path) -> None:
         write_folder(folder, writes("new"))

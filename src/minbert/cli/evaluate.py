@@ -23,7 +23,11 @@ def evaluate(
         Path | None, typer.Option(help="Folder of the recipe's files, for --details. Default: where they were.")
     ] = None,
     skip_bad: Annotated[
-        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
+        Path | None,
+        typer.Option(
+            help="Go on without bad rows; write them to this file, of the recipe's own to NAME-TASK-FILE.jsonl.",
+            metavar="NAME.jsonl",
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
@@ -37,6 +41,8 @@ def evaluate(
     own_rows = input_ is None and not split
     if split not in ("", "test"):
         raise RunError(f"--split {split}: expected test (train and dev stand in the final table)")
+    if input_ and split:
+        raise RunError(f"--split {split}: expected none beside --input {input_}; leave one of them out")
     if data and not (own_rows and with_details):
         raise RunError(f"--data {data}: expected only with --details of the run's own dev rows; --input takes a path")
     if own_rows and not with_details:
@@ -92,6 +98,7 @@ def file_scores(
     """
     from minbert.inference import load, score_rows
     from minbert.runs import Run
+    from minbert.tasks.data import left_out, rejects_of
     from minbert.text.batches import texts_of
     from minbert.training.answers import FILE, read_answers
     from minbert.training.details import details, fit_rows
@@ -101,10 +108,14 @@ def file_scores(
     model = load(run, device, record.get("environment", {}).get("precision", "auto"))
     files = [(the_task(model, task), file)] if file else test_files(record, task)
     answers = read_answers(run) if worst >= 0 and (run / FILE).is_file() else {}
-    found = []
+    found, stems = [], list[str]()
     for name, path in files:
-        spec = model.task(name)
-        rows = labelled_rows(spec, path, skip_bad)
+        spec, bad = model.task(name), list[int]()
+        stems.append(path.stem)
+        rejects = skip_bad if file else rejects_of(skip_bad, name, stems)
+        rows = labelled_rows(spec, path, rejects, bad.append)
+        if any(bad):
+            typer.echo(left_out(str(path), bad[0], rejects), err=True)
         scores = score_rows(model.model, name, texts_of(rows.columns, model.model.tokenizer))
         if worst < 0:
             found.append(scores_of(name, spec, rows.labels, scores))

@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -11,42 +11,76 @@ from minbert.errors import DataError
 from minbert.inference.predictor import Predictor
 from minbert.storage import atomic_file
 from minbert.tasks import Task
-from minbert.text.readers import fitting, stream
+from minbert.text.example import Example
+from minbert.text.lines import Fault
+from minbert.text.readers import examples, fitting
 
 CHUNK = 8192
 """Rows in memory at a time: enough to sort by length, little enough to hold."""
 
-Row = tuple[str, ...]
+PIPE = Path("standard input")
 
 
-def from_file(path: Path, task: Task, skip_bad: Path | None = None) -> Iterator[Row]:
-    """The texts of a file that has the task's columns."""
-    format = fitting(path, task.text, None, task.format)
-    for example in stream(path, task.text, None, format, skip_bad):
-        yield example.texts
+def from_file(path: Path, task: Task, keep: Sequence[str] = ()) -> Iterator[Example | Fault]:
+    """The rows of a file that has the task's columns, with the cells of those to be kept."""
+    return examples(path, task.text, None, fitting(path, task.text, None, task.format), tuple(keep))
 
 
-def from_lines(lines: Iterable[str], task: Task) -> Iterator[Row]:
-    """The texts of lines: one a line, or two with a tab between.
+def from_lines(lines: Iterable[bytes], task: Task, encoding: str = "utf-8") -> Iterator[Example | Fault]:
+    """The rows of a pipe: a text a line, or two with a tab between.
 
-    Raises:
-        DataError: a line that is empty or has not two texts.
+    A line that is empty, has not two texts or is in another encoding is a fault.
     """
+    wanted = "two texts with a tab between" if task.is_pair else "a text"
     for number, line in enumerate(lines, 1):
-        parts = tuple(line.rstrip("\r\n").split("\t")) if task.is_pair else (line.rstrip("\r\n"),)
-        if len(parts) != len(task.text) or not all(part.strip() for part in parts):
-            wanted = "two texts with a tab between" if task.is_pair else "a text"
-            raise DataError(f"standard input:{number}: expected {wanted}, found {line.strip()!r:.60}")
-        yield parts
+        try:
+            text = line.decode(encoding).rstrip("\r\n")
+        except UnicodeDecodeError as error:
+            found = f"the byte 0x{line[error.start]:02x}"
+            shown = line.decode(encoding, "backslashreplace").rstrip("\r\n")
+            yield Fault(PIPE, number, f"expected {encoding}, found {found}; convert the text, or skip the line", shown)
+            continue
+        parts = tuple(text.split("\t")) if task.is_pair else (text,)
+        if len(parts) == len(task.text) and all(part.strip() for part in parts):
+            yield Example(parts, None, number)
+        else:
+            yield Fault(PIPE, number, f"expected {wanted}, found {text.strip()!r:.60}", text)
 
 
-def answers(model: Predictor, name: str, rows: Iterable[Row]) -> Iterator[dict[str, Any]]:
-    """One dictionary per row: its texts, then the label and its probability, or the score."""
+def answers(
+    model: Predictor, name: str, rows: Iterable[Example], keep: Sequence[str] = (), every: bool = False
+) -> Iterator[dict[str, Any]]:
+    """One dictionary per row: the kept cells, its texts, then the label and its probability, or the score.
+
+    What is answered under a name that the row has already gets `predicted_` before it.
+
+    Args:
+        model: a trained one.
+        name: of the task.
+        rows: its texts.
+        keep: the names of the cells that the rows have kept.
+        every: the probabilities of all classes too.
+    """
     task, source = model.task(name), iter(rows)
     while chunk := list(itertools.islice(source, CHUNK)):
-        said = model.predict(name, [row if task.is_pair else row[0] for row in chunk])  # type: ignore[misc]
-        for row, answer in zip(chunk, said.rows(), strict=True):
-            yield {**dict(zip(task.text, row, strict=True)), **answer}
+        said = model.predict(name, [row.texts if task.is_pair else row.texts[0] for row in chunk])  # type: ignore[misc]
+        for row, answer in zip(chunk, said.rows(every), strict=True):
+            given = {**dict(zip(keep, row.kept, strict=True)), **dict(zip(task.text, row.texts, strict=True))}
+            yield given | {f"predicted_{key}" if key in given else key: value for key, value in answer.items()}
+
+
+SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
+
+
+def check_output(output: Path) -> None:
+    """Refuses a file of another kind than can be written.
+
+    Raises:
+        DataError: its name says so.
+    """
+    if output.suffix.lower() not in SUFFIXES:
+        found = output.suffix or "no suffix"
+        raise DataError(f"{output}: expected a file to write ending in {', '.join(SUFFIXES)}, found {found}")
 
 
 def write_answers(found: Iterable[dict[str, Any]], task: Task, output: Path | None, pipe: IO[str]) -> int:

@@ -38,14 +38,18 @@ class Prediction:
     scores: Array
     classes: tuple[str, ...]
 
-    def rows(self) -> list[dict[str, Any]]:
-        """One dictionary per text, for a file."""
+    def rows(self, every: bool = False) -> list[dict[str, Any]]:
+        """One dictionary per text, for a file; with the probabilities of all classes, if they are asked for."""
         if not self.classes:
             return [{"score": round(float(score), 4)} for score in self.scores]
-        return [
+        rows: list[dict[str, Any]] = [
             {"label": label, "probability": round(float(score), 4)}
             for label, score in zip(self.labels, self.scores, strict=True)
         ]
+        names = [f"probability_{name}" for name in self.classes]
+        for row, values in zip(rows, self.probabilities.tolist() if every else [], strict=every):
+            row |= {name: round(value, 4) for name, value in zip(names, values, strict=True)}
+        return rows
 
 
 class Predictor:

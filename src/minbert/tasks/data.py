@@ -111,8 +111,8 @@ def load_task(
     unread: list[Fault] = []
     splits = {split: _labelled(learned, rows, unread) for split, rows in examples.items()}
     if unread:
-        _set_aside(unread, _rejects(skip_bad, name, ["labels"]))
-        remarks.append(_left_out("all files", len(unread), _rejects(skip_bad, name, ["labels"])))
+        _set_aside(unread, rejects_of(skip_bad, name, ["labels"]))
+        remarks.append(left_out("all files", len(unread), rejects_of(skip_bad, name, ["labels"])))
     small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
     if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
@@ -157,25 +157,26 @@ def _read(
         examples[split] = []
         for path in paths:
             stems.append(path.stem)
-            rejects, bad = _rejects(skip_bad, name, stems), list[int]()
+            rejects, bad = rejects_of(skip_bad, name, stems), list[int]()
             try:
                 found = read(path, task.text, task.label, task.format, rejects, bad.append)
                 examples[split] += [(path, example) for example in found]
             except DataError as fault:
                 faults += fault.faults
             if any(bad):
-                remarks.append(_left_out(split, bad[0], rejects))
+                remarks.append(left_out(split, bad[0], rejects))
     return examples
 
 
-def _rejects(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
-    """Where the bad rows of the last of these files go: each file has its own, also where two have one name."""
+def rejects_of(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
+    """Where the bad rows of the last of a task's files go: each file has its own, also where two have one name."""
     number = stems.count(stems[-1])
     again = f"-{number}" if number > 1 else ""
     return skip_bad and skip_bad.with_name(f"{skip_bad.stem}-{name}-{stems[-1]}{again}{skip_bad.suffix}")
 
 
-def _left_out(where: str, count: int, rejects: Path | None) -> str:
+def left_out(where: str, count: int, rejects: Path | None) -> str:
+    """Says how many bad rows are not there, and where they are."""
     return f"{where}: {count:,} bad {'row' if count == 1 else 'rows'} left out, see {rejects}"
 
 

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from minbert.losses import Loss, SquaredError
 from minbert.tasks.task import Answers, Task
+from minbert.text.columns import number_in
 
 
 class Rating(Task):
@@ -53,9 +54,12 @@ class Rating(Task):
             number = math.nan
         if low <= number <= high:
             return number
-        return (
-            f"expected a number from {low:g} to {high:g} in {self.label!r}, found {label!r}; check `range` or the row"
+        remedy = (
+            "write it with a decimal point"
+            if math.isnan(number) and number_in(label) is not None
+            else "check `range` or the row"
         )
+        return f"expected a number from {low:g} to {high:g} in {self.label!r}, found {label!r}; {remedy}"
 
     def tensor(self, labels: Sequence[float]) -> Tensor:
         return torch.tensor(labels, dtype=torch.float32)

@@ -30,6 +30,8 @@ LABEL = re.compile(
 )
 """What columns of labels are often called."""
 
+DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+
 
 @dataclass(frozen=True)
 class Column:
@@ -56,7 +58,7 @@ class Column:
     @cached_property
     def numbers(self) -> list[float]:
         """The different finite numbers in ascending order, if nearly all values are numbers; else none."""
-        found = {value: _number(value) for value in self.counts}
+        found = {value: number_in(value) for value in self.counts}
         numeric = sum(self.counts[value] for value, number in found.items() if number is not None)
         if numeric < 0.95 * self.filled:
             return []
@@ -65,7 +67,12 @@ class Column:
     @cached_property
     def odd(self) -> list[str]:
         """The values that are no numbers."""
-        return [value for value in self.counts if _number(value) is None]
+        return [value for value in self.counts if number_in(value) is None]
+
+    @cached_property
+    def commas(self) -> list[str]:
+        """The values that are numbers with a decimal comma, where nearly all values are numbers."""
+        return [value for value in self.counts if DECIMAL_COMMA.fullmatch(value)] if self.numbers else []
 
     @cached_property
     def whole(self) -> bool:
@@ -143,10 +150,10 @@ def _cell(value: Any) -> str:
     return value.strip() if isinstance(value, str) else ""
 
 
-def _number(value: str) -> float | None:
-    """The finite number that a cell holds."""
+def number_in(value: str) -> float | None:
+    """The finite number that a cell holds, also with a decimal comma."""
     try:
-        number = float(value)
+        number = float(DECIMAL_COMMA.sub(r"\1.\2", value))
     except ValueError:
         return None
     return number if math.isfinite(number) else None

@@ -40,8 +40,10 @@ class Format(Value):
         """The names of the columns, read from the start of the file."""
 
     @abstractmethod
-    def rows(self, lines: Lines, columns: tuple[str, ...], label: str | None) -> Iterator[Row | Fault]:
-        """Every row: the cells of `columns`, then that of `label` if one is asked for.
+    def rows(
+        self, lines: Lines, columns: tuple[str, ...], label: str | None, keep: tuple[str, ...] = ()
+    ) -> Iterator[Row | Fault]:
+        """Every row: the cells of `columns`, then that of `label` if one is asked for, then those of `keep`.
 
         An empty line is a row without cells. While a row is in hand, `lines` holds how it stands in the file.
         """

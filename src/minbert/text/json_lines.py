@@ -42,13 +42,20 @@ class JsonLines(Format):
         lines.give_back(1)
         return list(found)
 
-    def rows(self, lines: Lines, columns: tuple[str, ...], label: str | None) -> Iterator[Row | Fault]:
+    def rows(
+        self, lines: Lines, columns: tuple[str, ...], label: str | None, keep: tuple[str, ...] = ()
+    ) -> Iterator[Row | Fault]:
         """The values asked for of every object."""
         for line, found in self.objects(lines):
-            if isinstance(found, Fault):
-                yield found
-            else:
-                yield self._picked(lines, found, columns, label) if found is not None else (line, [])
+            if found is None:
+                yield line, []
+                continue
+            row = found if isinstance(found, Fault) else self._picked(lines, found, columns, label)
+            if keep and not isinstance(row, Fault):
+                # Numbers as numbers: they go to another file.
+                values = json.loads(lines.raw())
+                row = line, [*row[1], *(values.get(name) for name in keep)]
+            yield row
 
     def objects(self, lines: Lines) -> Iterator[tuple[int, dict[str, Any] | Fault | None]]:
         """Every line with its object; None for an empty line."""

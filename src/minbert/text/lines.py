@@ -9,7 +9,7 @@ import csv
 import difflib
 from collections.abc import Generator, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 from minbert.errors import DataError
 
@@ -52,8 +52,9 @@ class Fault(NamedTuple):
         return f"{self.path}:{self.line}: {self.problem}"
 
 
-Row = tuple[int, list[str]]
-"""The line where a row starts and its cells; an empty line has no cells."""
+Row = tuple[int, list[Any]]
+"""The line where a row starts and its cells: strings, but for values of JSON that are only passed on. An empty line has
+no cells."""
 
 
 class Lines:

@@ -4,11 +4,11 @@ Nothing is guessed and nothing is dropped in silence: a row is an `Example` or a
 """
 
 import json
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 from minbert.errors import DataError
 from minbert.storage import atomic_file
@@ -19,7 +19,19 @@ from minbert.text.lines import Fault, Lines
 from minbert.text.separated import Separated
 from minbert.values import Family
 
-__all__ = ["AnyFormat", "Format", "JsonLines", "Separated", "fitting", "format_of", "header", "read", "stream"]
+__all__ = [
+    "AnyFormat",
+    "Format",
+    "JsonLines",
+    "Separated",
+    "collected",
+    "examples",
+    "fitting",
+    "format_of",
+    "header",
+    "read",
+    "sifted",
+]
 
 AnyFormat = Annotated[Format, Family(Separated, JsonLines)]
 """A field that takes a format: a name or table in a recipe, an instance from Python."""
@@ -63,7 +75,7 @@ def fitting(path: Path, columns: tuple[str, ...], label: str | None, format: For
     if format is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
         return format
     try:
-        with closing(_examples(path, columns, label, format)) as rows:
+        with closing(examples(path, columns, label, format)) as rows:
             fits = any(isinstance(row, Example) for row in islice(rows, FIRST))
     except DataError:
         fits = False
@@ -103,31 +115,39 @@ def read(
     Raises:
         DataError: every fault of the file at once, each as `file:line: expected ..., found ...; remedy`.
     """
+    return collected(examples(path, columns, label, format), path, skip_bad, skipped)
+
+
+def collected(
+    found: Iterable[Example | Fault],
+    path: Path,
+    skip_bad: Path | None = None,
+    skipped: Callable[[int], None] = lambda count: None,
+) -> list[Example]:
+    """All examples among rows; arguments and faults as for `read`."""
     if skip_bad is not None:
-        return list(stream(path, columns, label, format, skip_bad, skipped))
-    examples: list[Example] = []
+        return list(sifted(found, path, skip_bad, skipped))
+    good: list[Example] = []
     faults: list[str] = []
-    for found in _examples(path, columns, label, format_of(path, format)):
-        if isinstance(found, Example):
-            examples.append(found)
+    for row in found:
+        if isinstance(row, Example):
+            good.append(row)
         else:
-            faults.append(str(found))
+            faults.append(str(row))
             if len(faults) == MOST_FAULTS:
                 break
     if faults:
         raise DataError(faults)
-    return examples
+    return good
 
 
-def stream(
+def sifted(
+    found: Iterable[Example | Fault],
     path: Path,
-    columns: tuple[str, ...],
-    label: str | None,
-    format: Format | None = None,
     skip_bad: Path | None = None,
     skipped: Callable[[int], None] = lambda count: None,
 ) -> Iterator[Example]:
-    """The examples of a file one by one, in bounded memory; arguments as for `read`.
+    """The examples among rows one by one, in bounded memory; arguments as for `read`.
 
     The file of bad rows appears when the last row has been read.
 
@@ -139,26 +159,42 @@ def stream(
     good = bad = 0
     with ExitStack() as stack:
         rejects = None
-        for found in _examples(path, columns, label, format_of(path, format)):
-            if isinstance(found, Example):
+        for row in found:
+            if isinstance(row, Example):
                 good += 1
-                yield found
+                yield row
                 continue
             if skip_bad is None:
-                raise DataError(str(found))
+                raise DataError(str(row))
             bad += 1
             rejects = rejects or stack.enter_context(atomic_file(skip_bad))
-            record = {"file": str(path), "line": found.line, "fault": found.problem, "row": found.raw}
+            record = {"file": str(row.path), "line": row.line, "fault": row.problem, "row": row.raw}
             rejects.write(json.dumps(record, ensure_ascii=False) + "\n")
-    if not good:
+    if bad and not good:
         raise DataError(f"{path}: expected at least one good row, found only bad ones; see {skip_bad}")
     skipped(bad)
 
 
-def _examples(
-    path: Path, columns: tuple[str, ...], label: str | None, format: Format
+def examples(
+    path: Path,
+    columns: tuple[str, ...],
+    label: str | None,
+    format: Format | None = None,
+    keep: tuple[str, ...] = (),
 ) -> Generator[Example | Fault, None, None]:
-    """Every row of a file, as an example or as a fault."""
+    """Every row of a file, as an example or as a fault; arguments as for `read`.
+
+    Args:
+        path: the file.
+        columns: one text column or two.
+        label: the column of the label, or None.
+        format: how the file is written.
+        keep: other columns, whose cells the examples shall hold as they stand.
+
+    Raises:
+        DataError: the file cannot be read, has no rows or lacks a column.
+    """
+    format = format_of(path, format)
     wanted = columns if label is None else (*columns, label)
     if len(set(wanted)) < len(wanted):
         found = ", ".join(wanted)
@@ -166,7 +202,7 @@ def _examples(
     empty: list[int] = []
     rows = 0
     with closing(Lines(path, format.encoding)) as lines:
-        for row in format.rows(lines, columns, label):
+        for row in format.rows(lines, columns, label, keep):
             rows += 1
             if not isinstance(row, Fault) and not row[1]:
                 # Empty lines at the end of a file are no fault.
@@ -180,22 +216,22 @@ def _examples(
         raise DataError(f"{path}: expected rows, found none; is this the right file?")
 
 
-def _example(lines: Lines, line: int, cells: list[str], columns: tuple[str, ...], label: str | None) -> Example | Fault:
+def _example(lines: Lines, line: int, cells: list[Any], columns: tuple[str, ...], label: str | None) -> Example | Fault:
     """One row as an example, unless a text or the label is empty."""
     count = len(columns)
     for name, text in zip(columns, cells, strict=False):
         if not text or text.isspace():
             return lines.fault(f"expected a text in {name!r}, found an empty cell; {_refill(cells)}")
     if label is None:
-        return Example(tuple(cells), None, line)
+        return Example(tuple(cells[:count]), None, line, tuple(cells[count:]))
     answer = cells[count].strip()
     if not answer:
         return lines.fault(f"expected a label in {label!r}, found an empty cell; {_refill(cells)}")
-    return Example(tuple(cells[:count]), answer, line)
+    return Example(tuple(cells[:count]), answer, line, tuple(cells[count + 1 :]))
 
 
-def _refill(cells: list[str]) -> str:
+def _refill(cells: list[Any]) -> str:
     """The remedy for an empty cell."""
-    if any(cell.count('"') % 2 for cell in cells):
+    if any(cell.count('"') % 2 for cell in cells if isinstance(cell, str)):
         return "an unbalanced quote in another cell may have swallowed it: repair the row or skip it"
     return "fill it or remove the row"

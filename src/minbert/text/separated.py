@@ -50,10 +50,12 @@ class Separated(Format):
             raise DataError(str(lines.fault(problem)))
         return names
 
-    def rows(self, lines: Lines, columns: tuple[str, ...], label: str | None) -> Iterator[Row | Fault]:
+    def rows(
+        self, lines: Lines, columns: tuple[str, ...], label: str | None, keep: tuple[str, ...] = ()
+    ) -> Iterator[Row | Fault]:
         """The cells asked for of every row."""
         names = self.names(lines)
-        wanted = columns if label is None else (*columns, label)
+        wanted = (*columns, *(() if label is None else (label,)), *keep)
         self._check(lines, names, wanted)
         places = [names.index(name) for name in wanted]
         for row in self.cells(lines, len(names)):

@@ -7,16 +7,19 @@ import itertools
 import keyword
 import math
 import re
+import textwrap
 import unicodedata
 from collections.abc import Collection
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from minbert.errors import DataError
-from minbert.text.columns import LABEL, MOST_CLASSES, Column, columns_of
+from minbert.text.columns import LABEL, MOST_CLASSES, Column, columns_of, number_in
 from minbert.text.format import Format
-from minbert.text.lines import Fault
+from minbert.text.json_lines import JsonLines
+from minbert.text.lines import Fault, Lines
 from minbert.text.readers import SUFFIXES
 from minbert.text.sniff_format import sniff_format
 
@@ -24,6 +27,9 @@ __all__ = ["TaskGuess", "sniff", "sniff_format"]
 
 MOST_GRADES = 6
 """More different numbers than this are a rating; so many whole numbers or fewer are classes."""
+
+LONGEST_NAME = 60
+"""A longer one in a header is rather a text."""
 
 YES_NO = ({"false", "true"}, {"no", "yes"}, {"n", "y"}, {"f", "t"})
 PAIRS = (
@@ -83,14 +89,19 @@ def sniff(path: Path, taken: Collection[str] = ()) -> TaskGuess:
         taken: names that other tasks have already.
 
     Raises:
-        DataError: if there is no text column, or no column that could be a label.
+        DataError: if there is no text column, no column that could be a label, or one of them twice.
     """
     format = sniff_format(path)
     columns, faults = columns_of(path, format)
     texts, remarks = _texts(path, columns)
     labels = _labels(path, columns, len(texts))
     label = labels[0]
+    with closing(Lines(path, format.encoding)) as lines:
+        # Refuses a column that the header names twice, as training would.
+        next(format.rows(lines, tuple(column.name for column in texts), label.column.name), None)
     default = SUFFIXES.get(path.suffix.lower())
+    if not isinstance(format, JsonLines):
+        remarks = _about_header(columns) + remarks
     if format != default:
         remarks.append(f"the file does not follow its suffix: it seems to be written as {format.in_recipe()}")
     remarks += _about_rows([*texts, label.column], faults) + _about_label(label, len(texts))
@@ -180,11 +191,26 @@ def _label(column: Column, texts: int) -> _Label | None:
     return None
 
 
+def _about_header(columns: list[Column]) -> list[str]:
+    """Whether the line that was taken for the header looks like a row: a name that is a value, or as long as a text."""
+    for column in columns:
+        number = column.numbers and number_in(column.name) is not None
+        if number or column.name in column.counts or len(column.name) > LONGEST_NAME:
+            shown = textwrap.shorten(column.name, LONGEST_NAME, placeholder=" ...")
+            return [
+                f"line 1 was taken for the names of the columns, but {shown!r} looks like a value: if it is a row, "
+                "add a header line above it"
+            ]
+    return []
+
+
 def _about_label(label: _Label, texts: int) -> list[str]:
     """What to check about the label."""
     name, column = repr(label.column.name), label.column
     count = len(column.counts)
     remarks = []
+    if column.commas:
+        remarks.append(f"{name} holds decimal commas, {column.commas[0]!r}: write points, no other number is read")
     if label.range:
         remarks.append(f"the range {list(label.range)} was guessed from the data: check it")
         if column.odd:

@@ -1,15 +1,18 @@
 """Scores of a trained model on a new labelled file."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from torch import Tensor
 
-from minbert.errors import DataError, RunError
+from minbert.errors import RunError
 from minbert.inference import Predictor
 from minbert.tasks import Classes, Split, Task
-from minbert.text.readers import fitting, read
+from minbert.text.example import Example
+from minbert.text.lines import Fault
+from minbert.text.readers import collected, examples, fitting
 from minbert.values import nearest
 
 
@@ -54,26 +57,35 @@ def test_files(record: dict[str, Any], only: str = "") -> list[tuple[str, Path]]
     return found
 
 
-def labelled_rows(task: Task, file: Path, skip_bad: Path | None = None) -> Split:
+def labelled_rows(
+    task: Task, file: Path, skip_bad: Path | None = None, skipped: Callable[[int], None] = lambda count: None
+) -> Split:
     """The rows of a new labelled file.
 
     Args:
         task: with its columns and classes.
         file: with the task's columns and labels.
-        skip_bad: where rejected rows go; None: a bad row is an error.
+        skip_bad: where rejected rows go, those with a label that the task does not know among them; None: a bad row is
+            an error.
+        skipped: hears how many these were.
 
     Raises:
         DataError: every fault of the file, with its line, at once.
     """
     format = fitting(file, task.text, task.label, task.format)
-    examples = read(file, task.text, task.label, format, skip_bad)
-    parsed = [task.parse(example.label or "") for example in examples]
-    faults = [f"{file}:{e.line}: {p}" for e, p in zip(examples, parsed, strict=True) if isinstance(p, str)]
-    if faults or not examples:
-        raise DataError(faults or f"{file}: expected labelled rows, found none")
-    labels = task.tensor([label for label in parsed if not isinstance(label, str)])
-    columns = tuple(tuple(example.texts[i] for example in examples) for i in range(len(task.text)))
-    return Split(columns, labels, tuple(f"{file}:{example.line}" for example in examples))
+    rows = (_judged(task, file, row) for row in examples(file, task.text, task.label, format))
+    kept = collected(rows, file, skip_bad, skipped)
+    numbers = [label for example in kept if not isinstance(label := task.parse(example.label or ""), str)]
+    columns = tuple(tuple(example.texts[i] for example in kept) for i in range(len(task.text)))
+    return Split(columns, task.tensor(numbers), tuple(f"{file}:{example.line}" for example in kept))
+
+
+def _judged(task: Task, file: Path, row: Example | Fault) -> Example | Fault:
+    """A row, or the fault of a label that the task cannot read."""
+    wrong = task.parse(row.label or "") if isinstance(row, Example) else 0.0
+    if isinstance(row, Example) and isinstance(wrong, str):
+        return Fault(file, row.line, wrong, "\t".join((*row.texts, row.label or "")))
+    return row
 
 
 def scores_of(name: str, task: Task, labels: Tensor, scores: Tensor) -> dict[str, Any]:

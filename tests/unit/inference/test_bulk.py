@@ -4,7 +4,7 @@ import csv
 import itertools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from minbert.inference import Predictor, bulk, load_encoder
 from minbert.inference.bulk import answers, from_file, from_lines, write_answers
 from minbert.model import MultiTaskModel
 from minbert.tasks import Classes, Rating, Task, YesNo
+from minbert.text.example import Example
+from minbert.text.lines import Fault
 from minbert.text.readers import JsonLines, Separated
 
 FILES: dict[str, Any] = {"label": "y", "train": "x.csv"}
@@ -31,13 +33,23 @@ def model(tiny_bert: Path) -> Predictor:
     return Predictor(MultiTaskModel(encoder.encoder, encoder.tokenizer, TASKS), "float32")
 
 
+def texts(rows: Iterable[Example | Fault]) -> list[tuple[str, ...]]:
+    """The texts of rows that are all good."""
+    return [row.texts for row in rows if isinstance(row, Example) or pytest.fail(str(row))]
+
+
+def example(*row: str) -> Example:
+    return Example(row, None, 1)
+
+
 class TestLines:
     def test_one_text_a_line(self) -> None:
-        lines = ["a tab\tis kept\n", " and spaces \r\n", "the last"]
-        assert list(from_lines(lines, TASKS["topic"])) == [("a tab\tis kept",), (" and spaces ",), ("the last",)]
+        lines = [b"a tab\tis kept\n", b" and spaces \r\n", "the last, é".encode()]
+        found = [("a tab\tis kept",), (" and spaces ",), ("the last, é",)]
+        assert texts(from_lines(lines, TASKS["topic"])) == found
 
     def test_two_texts_with_a_tab_between(self) -> None:
-        assert list(from_lines(["a\tb\n", "c\td"], TASKS["same"])) == [("a", "b"), ("c", "d")]
+        assert texts(from_lines([b"a\tb\n", b"c\td"], TASKS["same"])) == [("a", "b"), ("c", "d")]
 
     @pytest.mark.parametrize(
         ("task", "line", "wanted"),
@@ -50,10 +62,14 @@ class TestLines:
         ],
     )
     def test_a_bad_line_is_named_when_it_comes(self, task: str, line: str, wanted: str) -> None:
-        rows = from_lines(["a\tb\n", line], TASKS[task])
-        assert next(rows)
-        with pytest.raises(DataError, match=rf"standard input:2: expected {wanted}, found "):
-            next(rows)
+        good, bad = from_lines([b"a\tb\n", line.encode()], TASKS[task])
+        assert isinstance(good, Example)
+        assert str(bad).startswith(f"standard input:2: expected {wanted}, found ")
+
+    def test_a_line_in_another_encoding_is_named(self) -> None:
+        good, bad = from_lines([b"caf\xc3\xa9\n", b"caf\xe9\n"], TASKS["topic"])
+        assert isinstance(good, Example) and isinstance(bad, Fault)
+        assert str(bad).startswith("standard input:2: expected utf-8, found the byte 0xe9") and bad.raw == r"caf\xe9"
 
 
 class TestTexts:
@@ -70,30 +86,30 @@ class TestFormat:
     def test_the_runs_own_comes_first(self, tmp_path: Path) -> None:
         path = tmp_path / "new.csv"
         path.write_text("day;body\n1;one, two\n")
-        assert list(from_file(path, self.TASK)) == [("one, two",)]
+        assert texts(from_file(path, self.TASK)) == [("one, two",)]
 
     @pytest.mark.parametrize(
         ("name", "text"), [("a.csv", "day,body\n1,x\n"), ("a.tsv", "day\tbody\n1\tx\n"), ("a.jsonl", '{"body": "x"}\n')]
     )
     def test_where_it_does_not_fit_the_name_says(self, tmp_path: Path, name: str, text: str) -> None:
         (tmp_path / name).write_text(text)
-        assert list(from_file(tmp_path / name, self.TASK)) == [("x",)]
+        assert texts(from_file(tmp_path / name, self.TASK)) == [("x",)]
 
     def test_a_run_of_json_lines_reads_a_table(self, tmp_path: Path) -> None:
         (tmp_path / "new.csv").write_text("body\nx\n")
         task = Classes(text=("body",), labels=("art", "sport"), format=JsonLines(), **FILES)
-        assert list(from_file(tmp_path / "new.csv", task)) == [("x",)]
+        assert texts(from_file(tmp_path / "new.csv", task)) == [("x",)]
 
     def test_a_first_row_that_is_broken_is_told_in_the_runs_own(self, tmp_path: Path) -> None:
         (tmp_path / "new.csv").write_text("day;body\n1\n2;x\n")
-        with pytest.raises(DataError, match=r"new\.csv:2: expected 2 columns, found 1"):
-            list(from_file(tmp_path / "new.csv", self.TASK))
+        first, _ = from_file(tmp_path / "new.csv", self.TASK)
+        assert str(first).endswith("new.csv:2: expected 2 columns, found 1; repair the row or skip it")
 
 
 class TestFile:
     def test_the_label_need_not_be_there(self, tmp_path: Path) -> None:
         (tmp_path / "x.csv").write_text('id,two,one\n1,"b, c",a\n')
-        assert list(from_file(tmp_path / "x.csv", TASKS["near"])) == [("a", "b, c")]
+        assert texts(from_file(tmp_path / "x.csv", TASKS["near"])) == [("a", "b, c")]
 
     def test_the_suffix_says_how_it_is_written_and_else_the_task(self, tmp_path: Path) -> None:
         task = TASKS["topic"].model_copy(update={"format": Separated(separator=";")})
@@ -101,7 +117,7 @@ class TestFile:
         (tmp_path / "x.tsv").write_text("x\tbody\n1\ta\n")
         (tmp_path / "x.jsonl").write_text('{"body": "a"}\n')
         for name in ("x.txt", "x.tsv", "x.jsonl"):
-            assert list(from_file(tmp_path / name, task)) == [("a",)]
+            assert texts(from_file(tmp_path / name, task)) == [("a",)]
 
 
 class TestAnswers:
@@ -109,19 +125,19 @@ class TestAnswers:
         monkeypatch.setattr(bulk, "CHUNK", 4)
         taken: list[int] = []
 
-        def rows() -> Iterator[tuple[str, ...]]:
+        def rows() -> Iterator[Example]:
             for number in range(10):
                 taken.append(number)
-                yield (f"text {'x' * (9 - number)} {number}",)
+                yield example(f"text {'x' * (9 - number)} {number}")
 
         found = answers(model, "topic", rows())
         first = next(found)
         assert len(taken) == 4 and set(first) == {"body", "label", "probability"}
-        texts = [first["body"], *(answer["body"] for answer in found)]
-        assert texts == [text for (text,) in rows()]
+        answered = [first["body"], *(answer["body"] for answer in found)]
+        assert answered == [row.texts[0] for row in rows()]
 
     def test_chunks_do_not_change_them(self, model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
-        rows = [(f"a {'good ' * (n % 5)}", f"film {n}") for n in range(20)]
+        rows = [example(f"a {'good ' * (n % 5)}", f"film {n}") for n in range(20)]
         whole = list(answers(model, "near", rows))
         monkeypatch.setattr(bulk, "CHUNK", 3)
         for one, two in zip(whole, answers(model, "near", rows), strict=True):
@@ -129,8 +145,24 @@ class TestAnswers:
 
     def test_an_endless_pipe_is_answered_as_it_comes(self, model: Predictor, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bulk, "CHUNK", 2)
-        endless = answers(model, "topic", (("more",) for _ in itertools.count()))
+        endless = answers(model, "topic", (example("more") for _ in itertools.count()))
         assert len(list(itertools.islice(endless, 5))) == 5
+
+    def test_kept_cells_and_every_class(self, model: Predictor) -> None:
+        rows = [Example(("a film",), None, 2, ("7", "art"))]
+        (found,) = answers(model, "topic", rows, ["id", "label"], every=True)
+        given = {"id": "7", "label": "art", "body": "a film"}
+        assert {key: found[key] for key in given} == given
+        shares = [found[f"probability_{name}"] for name in ("art", "sport", "no, thanks")]
+        assert sum(shares) == pytest.approx(1, abs=2e-4) and max(shares) == found["probability"]
+        assert found["predicted_label"] == ("art", "sport", "no, thanks")[shares.index(max(shares))]
+
+    def test_a_text_column_of_an_answers_name_stands(self, model: Predictor) -> None:
+        named = Predictor(model.model)
+        named.model.tasks["topic"] = TASKS["topic"].model_copy(update={"text": ("label",)})
+        (found,) = answers(named, "topic", [example("a film")])
+        named.model.tasks["topic"] = TASKS["topic"]
+        assert found["label"] == "a film" and found["predicted_label"] in ("art", "sport", "no, thanks")
 
 
 class TestWriting:

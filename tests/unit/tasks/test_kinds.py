@@ -32,9 +32,10 @@ def test_yes_can_be_named_and_is_asked_for_else() -> None:
     assert (named.parse("dup"), named.parse("other")) == (1.0, 0.0)
 
 
-@pytest.mark.parametrize("label", ["5.1", "-1", "nan", "many", "inf"])
+@pytest.mark.parametrize("label", ["5.1", "-1", "nan", "many", "inf", "3,5", "bad, really"])
 def test_a_rating_out_of_range_is_a_fault(label: str) -> None:
-    assert "0 to 5" in str(Rating(text="x", range=(0, 5), **FILES).parse(label))  # type: ignore[arg-type]
+    said = str(Rating(text="x", range=(0, 5), **FILES).parse(label))  # type: ignore[arg-type]
+    assert "0 to 5" in said and ("decimal point" in said) == (label == "3,5")
 
 
 def test_answers_are_in_the_unit_of_the_labels_and_ratings_are_clipped() -> None:

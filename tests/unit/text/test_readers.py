@@ -10,7 +10,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from minbert.errors import DataError
 from minbert.text.example import Example
-from minbert.text.readers import AnyFormat, Format, JsonLines, Separated, format_of, header, read, stream
+from minbert.text.readers import AnyFormat, Format, JsonLines, Separated, examples, format_of, header, read, sifted
 
 Write = Callable[[str, str | bytes], Path]
 TABBED = Separated(separator="\t")
@@ -90,11 +90,27 @@ class TestGoodFiles:
         finally:
             csv.field_size_limit(before)
 
-    def test_stream_is_lazy(self, write: Write) -> None:
-        rows = stream(write("t.csv", "a,y\nx,1\nbroken\n"), ("a",), "y")
+    def test_rows_come_one_by_one(self, write: Write) -> None:
+        path = write("t.csv", "a,y\nx,1\nbroken\n")
+        rows = sifted(examples(path, ("a",), "y"), path)
         assert next(rows) == Example(("x",), "1", 2)
         with pytest.raises(DataError, match=r"^t\.csv:3: expected 2 columns, found 1; repair the row or skip it$"):
             next(rows)
+
+
+class TestKeep:
+    def test_other_cells_go_along_as_they_stand(self, write: Write) -> None:
+        rows = list(examples(write("t.csv", "id,a,y,b\n 7 ,x,1,\n"), ("a",), "y", keep=("b", "id")))
+        assert rows == [Example(("x",), "1", 2, ("", " 7 "))]
+
+    def test_values_of_json_lines_stay_what_they_are(self, write: Write) -> None:
+        path = write("t.jsonl", '{"a": "x", "id": 12, "tags": ["u", null]}\n{"a": "y", "id": 0.5}\n')
+        rows = list(examples(path, ("a",), None, keep=("id", "tags")))
+        assert rows == [Example(("x",), None, 1, (12, ["u", None])), Example(("y",), None, 2, (0.5, None))]
+
+    def test_a_column_that_is_not_there(self, write: Write) -> None:
+        with pytest.raises(DataError, match=r"^t\.csv:1: expected a column 'key', found none"):
+            list(examples(write("t.csv", "id,a\n7,x\n"), ("a",), None, keep=("key",)))
 
 
 class TestSkipBad:
@@ -124,7 +140,8 @@ class TestSkipBad:
 
     def test_nothing_half_written(self, write: Write) -> None:
         Path("bad.jsonl").write_text("old")
-        rows = stream(write("t.csv", "a,y\nshort\nx,1\ny,1\n"), ("a",), "y", skip_bad=Path("bad.jsonl"))
+        path = write("t.csv", "a,y\nshort\nx,1\ny,1\n")
+        rows = sifted(examples(path, ("a",), "y"), path, Path("bad.jsonl"))
         next(rows)
         rows.close()  # type: ignore[attr-defined]
         assert Path("bad.jsonl").read_text() == "old"

@@ -83,6 +83,12 @@ class TestKinds:
         guess = sniff(write("r.csv", "text,score", rows))
         assert (guess.kind, guess.range) == ("rating", (0, 4)) and has(guess, "no numbers: n/a")
 
+    def test_decimal_commas_are_numbers_and_pointed_out(self, write: Write) -> None:
+        rows = [f"{sentence(i)};{i % 5},{i % 2}5" for i in range(60)]
+        guess = sniff(write("sentences.csv", "body;score", rows))
+        assert (guess.kind, guess.label, guess.range) == ("rating", "score", (0, 5))
+        assert has(guess, "decimal commas, '0,05'", "write points")
+
     def test_positives_only(self, write: Write) -> None:
         rows = [f"{sentence(i)},{sentence(i + 900)},1" for i in range(40)]
         guess = sniff(write("more.csv", "a,b,same", rows))
@@ -130,6 +136,21 @@ class TestColumns:
         assert has(guess, "1 broken rows", "t.csv:62: expected 2 columns")
         assert has(guess, "1 of the first 62 rows", "'label'")
         assert has(guess, "1 texts in 'text'", "quoted twice")
+
+    @pytest.mark.parametrize("head", ["good,A fine film", "4.5,A fine film", f"film,{STORY}"])
+    def test_a_row_that_was_taken_for_a_header(self, write: Write, head: str) -> None:
+        values = ["4.5", "2.5"] if head.startswith("4") else ["good", "poor"]
+        rows = [f"{values[i % 2]},{sentence(i)}" for i in range(60)]
+        assert has(sniff(write("films.csv", head, rows)), "looks like a value", "add a header line")
+
+    def test_a_header_is_not_taken_for_a_row(self, write: Write) -> None:
+        rows = [f"{['good', 'poor'][i % 2]},{sentence(i)}" for i in range(60)]
+        assert not has(sniff(write("films.csv", "verdict,review", rows)), "header")
+
+    def test_a_column_twice(self, write: Write) -> None:
+        rows = [f"{i % 2},{sentence(i)},{sentence(i + 9)}" for i in range(60)]
+        with pytest.raises(DataError, match=r"films\.csv:1: expected one column 'review', found 2; rename the others"):
+            sniff(write("films.csv", "good,review,review", rows))
 
     def test_no_text(self, write: Write) -> None:
         with pytest.raises(DataError, match="expected a column of texts, found none among the columns id, y; write"):
