@@ -240,7 +240,7 @@ def phased(encoder: Path) -> dict[str, Any]:
 class TestSignal:
     def test_ctrl_c_stops_with_130_names_resume_and_loses_nothing(self, tiny_bert: Path, tmp_path: Path) -> None:
         said = interrupted(phased(tiny_bert), tmp_path)
-        assert said == "minbert: stopped; go on with --resume (the run is in run)\n"
+        assert said == "minbert: stopped; the run in run goes on with the same command and --resume\n"
         run = tmp_path / "run"
         place = json.loads((valid_folder(run / "snapshot") / "state.json").read_text())["place"]
         assert (place["epoch"], place["step"]) != (0, 0) and not (run / "result.json").exists()
@@ -250,7 +250,7 @@ class TestSignal:
         assert content(run) == content(tmp_path / "other")
 
     def test_a_polite_kill_is_the_same(self, tiny_bert: Path, tmp_path: Path) -> None:
-        with pytest.raises(Interrupted, match="--resume") as caught:
+        with pytest.raises(Interrupted, match="goes on with resume=True") as caught:
             train(short(tiny_bert), tmp_path / "run", listener=Killing(1), with_floors=False)
         assert caught.value.exit_status == 130 and valid_folder(tmp_path / "run" / "snapshot")
         assert signal.getsignal(signal.SIGTERM) == signal.SIG_DFL

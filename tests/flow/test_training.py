@@ -130,7 +130,8 @@ class TestFolder:
     def test_another_recipe_is_refused(self, tiny_bert: Path, tmp_path: Path) -> None:
         stopped(toy(tiny_bert), tmp_path / "run")
         for resume in (False, True):
-            with pytest.raises(RunError, match="holds a run of another recipe"):
+            said = r"holds a run of another recipe \(stages\.\w+\.lr: 0\.001 there, 0\.002 here\); choose another --run"
+            with pytest.raises(RunError, match=said):
                 quick(toy(tiny_bert, lr=2e-3), tmp_path / "run", resume=resume)
 
     def test_a_folder_with_other_files_is_left_alone(self, tiny_bert: Path, tmp_path: Path) -> None:

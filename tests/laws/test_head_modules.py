@@ -32,6 +32,13 @@ def test_dropout_works_in_training_alone(member: type[Head]) -> None:
 
 
 @each_member
+def test_it_says_whether_it_has_anything_to_learn(member: type[Head]) -> None:
+    for fields in [{}, {"project": 4}] if "project" in member.model_fields else [{}]:
+        head = member(**fields)  # type: ignore[arg-type]
+        assert head.learns == bool([*head.build(WIDTH, OUTPUTS).parameters()])
+
+
+@each_member
 def test_a_row_does_not_depend_on_the_others(member: type[Head]) -> None:
     given, module = vectors(member), made(member).eval()
     alone = torch.cat([module(*(part[row : row + 1] for part in given)).scores for row in range(ROWS)])

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from minbert.cli.errors import told
+from minbert.cli.jobs import going_on
 
 INPUTS: dict[str, str | tuple[str, str]] = {
     "sentiment": "What a wonderful evening, we laughed from start to finish.",
@@ -36,7 +37,7 @@ def demo(
         console.print(f"{run} is there already; remove it to train again", markup=False)
     else:
         console.print("training sentiment, duplicate questions and similarity together, from real pretrained weights")
-        with Bar() as bar:
+        with going_on(run, "the same command"), Bar() as bar:
             run_training(recipe, run, device=device, resume=folder.begun, listener=bar)
     show_run(run)
     model = load(run, device)

@@ -8,8 +8,21 @@ from typing import TYPE_CHECKING
 import typer
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from minbert.experiments import Attempt, Given, Job
     from minbert.training import Listener
+
+
+@contextmanager
+def going_on(folder: "Path", how: str) -> Iterator[None]:
+    """Says after Ctrl-C with which command a run goes on."""
+    from minbert.training import Interrupted
+
+    try:
+        yield
+    except Interrupted:
+        raise Interrupted(f"stopped; the run in {folder} goes on with {how}") from None
 
 
 def do_jobs(jobs: "list[Job]", given: "Given", retry: bool) -> "list[Attempt]":

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minbert.cli.errors import told
+from minbert.cli.jobs import going_on
 
 if TYPE_CHECKING:
     from minbert.training.reproduce import Settings
@@ -61,6 +62,6 @@ def run_row(settings: "Settings", row: str, runs: Path, data: Path | None, devic
     if run.finished:
         return dict(run.read("result.json"))
     console.print(f"row {row}: {run.folder}", markup=False)
-    with Bar() as bar:
+    with going_on(run.folder, "the same command"), Bar() as bar:
         recipe, begun = settings.recipe(row), run.begun
         return train(recipe, run.folder, data, device=device, resume=begun, listener=bar, with_floors=False)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from minbert.cli.errors import told
-from minbert.cli.jobs import do_jobs, end
+from minbert.cli.jobs import do_jobs, end, going_on
 
 if TYPE_CHECKING:
     from minbert.experiments import Given
@@ -94,8 +94,9 @@ def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> N
         # One of several processes that torchrun started: the first one speaks for all.
         work(None)
         return
-    with Bar() as bar, TensorBoard(folder) if given.tensorboard else nullcontext(Listener()) as board:
-        work(Several(board, bar))
+    board = TensorBoard(folder) if given.tensorboard else nullcontext(Listener())
+    with going_on(folder, "the same command and --resume"), Bar() as bar, board as heard:
+        work(Several(heard, bar))
     show_run(folder)
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import re
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from minbert.errors import RunError
+from minbert.recipe.toml import dotted
 from minbert.runs import Run
 from minbert.tasks import Task
 from minbert.training.answers import Answered, read_answers, read_tasks
@@ -79,7 +79,7 @@ def read_finished(folder: Path) -> FinishedRun:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as fault:
         raise RunError(f"{folder / 'recipe.toml'}: expected a recipe, found: {fault}; the file is damaged") from None
-    settings = {path: value for path, value in _flat(table, "") if path != "seed"}
+    settings = {path: value for path, value in dotted(table).items() if path != "seed"}
     recipe = _digest(SEED.sub("seed = 0", text))
     tasks, answers = read_tasks(folder), read_answers(folder)
     try:
@@ -106,12 +106,3 @@ def _rows(task: Task, dev: Answered, files: dict[str, Any], seed: str) -> Rows:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
-
-
-def _flat(table: dict[str, Any], prefix: str) -> Iterator[tuple[str, Any]]:
-    """Dotted paths and values of nested tables; an empty table says nothing."""
-    for key, value in table.items():
-        if isinstance(value, dict):
-            yield from _flat(value, f"{prefix}{key}.")
-        else:
-            yield f"{prefix}{key}", value

@@ -14,7 +14,6 @@ from minbert.errors import MinbertError, MissingExtra, RecipeError, RunError, Tr
 from minbert.experiments.hooks import Hooks
 from minbert.experiments.inputs import Given
 from minbert.experiments.ranges import Setting, Space
-from minbert.recipe import Recipe
 from minbert.runs import Journal, Run, read_lines, whole_lines
 from minbert.storage import write_text
 from minbert.training import Listener, Several, train
@@ -68,8 +67,10 @@ class Search:
 
     def __init__(self, space: Space, folder: Path, pareto: bool = False) -> None:
         self.space, self.folder = space, folder
-        trained = {task for stage in space.recipe.stages.values() for task in stage.tasks or space.recipe.tasks}
-        self.narrow = _narrow(space.recipe)
+        taught = space.recipe.taught()
+        trained: set[str] = set().union(*taught.values())
+        # The stages after which another one trains further tasks.
+        self.narrow = {name for name, tasks in taught.items() if tasks < trained}
         self.objectives = tuple(task for task in space.recipe.tasks if task in trained) if pareto else ("select score",)
         if space.recipe.select.on == "dev":
             raise RecipeError(
@@ -232,16 +233,6 @@ class Search:
         state = "failed" if failure else "done" if found.state.name == "COMPLETE" else "pruned"
         scores = tuple(found.values) if state == "done" else ()
         return Trial(found.user_attrs["run"], state, dict(found.params), scores, failure)
-
-
-def _narrow(recipe: Recipe) -> set[str]:
-    """The stages after which another one trains further tasks."""
-    seen: set[str] = set()
-    names, growing = list(recipe.stages), 0
-    for number, stage in enumerate(recipe.stages.values()):
-        tasks = set(stage.tasks or recipe.tasks)
-        growing, seen = (growing if tasks <= seen else number), seen | tasks
-    return set(names[:growing])
 
 
 def _ended(study: "optuna.Study") -> "list[optuna.trial.FrozenTrial]":

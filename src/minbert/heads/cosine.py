@@ -32,6 +32,11 @@ class Cosine(PairHead):
 
     kind: Literal["cosine"] = "cosine"
 
+    @property
+    def learns(self) -> bool:
+        """Whether it has a projection."""
+        return self.project > 0
+
     def build(self, width: int, outputs: int) -> HeadModule:
         """The module for an encoder of this width; a cosine is one output."""
         return CosineModule(self.projection(width)[0])

@@ -36,6 +36,11 @@ class Head(Value):
     dropout: float = Field(default=0.1, ge=0, lt=1)
     pooling: Pooling | None = None
 
+    @property
+    def learns(self) -> bool:
+        """Whether the module has numbers of its own to learn."""
+        return True
+
     @abstractmethod
     def build(self, width: int, outputs: int) -> HeadModule:
         """The module for an encoder of this width and a task of so many outputs."""

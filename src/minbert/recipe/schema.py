@@ -148,6 +148,17 @@ class Recipe(Value):
                 found.append((f"select.weights.{name}", f"expected a task ({', '.join(self.tasks)}), found {name!r}"))
         return found
 
+    def taught(self) -> dict[str, set[str]]:
+        """By stage, the tasks whose heads this stage or one before it has trained: those that answer after it."""
+        found: dict[str, set[str]] = {}
+        known: set[str] = set()
+        for name, stage in self.stages.items():
+            # A head without numbers of its own learns by its encoder.
+            tasks = {t for t in stage.trained(self.tasks) if "heads" in stage.update or not self.tasks[t].head.learns}
+            known = known | tasks
+            found[name] = known
+        return found
+
     def to_toml(self) -> str:
         """The whole recipe, defaults written out."""
         return tomlkit.dumps(_without_none(self.model_dump(mode="json")))

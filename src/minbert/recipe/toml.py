@@ -72,6 +72,14 @@ def merge_tables(base: Table, over: Table) -> None:
             base[key] = value
 
 
+def dotted(table: Table, above: str = "") -> Table:
+    """Nested tables as one, by dotted paths; an empty table says nothing."""
+    found: Table = {}
+    for key, value in table.items():
+        found |= dotted(value, f"{above}{key}.") if isinstance(value, dict) else {f"{above}{key}": value}
+    return found
+
+
 def lay_sets(table: Table, sets: Sequence[str]) -> None:
     """Lays `--set` assignments on a table, the last on top; `stages={}` takes away what stood there.
 

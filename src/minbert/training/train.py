@@ -1,6 +1,7 @@
 """`train`: a recipe in, a finished run out."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from minbert.errors import RunError
 from minbert.gradients import Merge
 from minbert.model import read_calibration
 from minbert.recipe import Recipe, check_recipe
+from minbert.recipe.toml import dotted
 from minbert.runs import Run
 from minbert.storage import write_text
 from minbert.training.evaluator import evaluate, metrics
@@ -159,6 +161,19 @@ def same_recipe(run: Run, recipe: Recipe) -> bool:
     return (run.folder / "recipe.toml").read_text(encoding="utf-8") == recipe.to_toml()
 
 
+SHOWN = 3
+"""Settings that are told where two recipes differ."""
+
+
+def _other_settings(run: Run, recipe: Recipe) -> list[str]:
+    """In what the recipe of a run differs from this one."""
+    text = (run.folder / "recipe.toml").read_text(encoding="utf-8")
+    there, here = (dotted(tomllib.loads(toml)) for toml in (text, recipe.to_toml()))
+    keys = [key for key in {**there, **here} if there.get(key) != here.get(key)]
+    found = [f"{key}: {there.get(key, 'none')} there, {here.get(key, 'none')} here" for key in keys[:SHOWN]]
+    return [*found, f"and {len(keys) - SHOWN} more"] if len(keys) > SHOWN else found
+
+
 def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
     """Whether the run may be written here.
 
@@ -174,7 +189,8 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
             raise RunError(f"{folder}: expected an empty or new folder, found other files; choose another --run")
         return
     if not same_recipe(run, recipe):
-        raise RunError(f"{folder}: holds a run of another recipe; choose another --run, or remove the folder")
+        other = "; ".join(_other_settings(run, recipe))
+        raise RunError(f"{folder}: holds a run of another recipe ({other}); choose another --run, or remove the folder")
     if run.finished:
         raise RunError(
             f"{folder}: this run is finished; see it with `minbert evaluate {folder}`, or choose another --run"

@@ -86,10 +86,9 @@ class Trainer:
         self.listener.begin(whole_work(self.setup, self.plans), done_work(self.setup, self.plans, self.place))
         try:
             with interruptible(self._ask_to_stop, self.listener.say):
+                taught = self.setup.recipe.taught()
                 for number, (name, stage) in enumerate(self.setup.recipe.stages.items()):
-                    # A head without numbers of its own, such as a cosine, learns by its encoder.
-                    tasks, head = set(self.plans[name].tasks), self.setup.model.head
-                    self.trained |= {t for t in tasks if "heads" in stage.update or not [*head(t).parameters()]}
+                    self.trained |= taught[name]
                     if number >= self.place.stage:
                         self._stage(name, stage, folder)
                         folder = None
@@ -267,7 +266,7 @@ class Trainer:
             self._stop()
 
     def _stop(self) -> None:
-        raise Interrupted(f"stopped; go on with --resume (the run is in {self.run.folder})")
+        raise Interrupted(f"stopped; the run in {self.run.folder} goes on with resume=True")
 
     def _ask_to_stop(self) -> bool:
         asked, self.stopping = self.stopping, True

@@ -10,7 +10,8 @@ import pytest
 
 from minbert.errors import DataError, RecipeError, RunError, TrainingError
 from minbert.experiments import Given, Search, Trial, read_space, search
-from minbert.recipe import Recipe, Stage
+from minbert.experiments.ranges import Space
+from minbert.recipe import Recipe, Select, Stage
 from minbert.runs import Run
 from minbert.tasks import Classes
 from minbert.training import Interrupted, Listener
@@ -87,10 +88,12 @@ def test_it_starts_from_the_recipe_and_finds_better(tmp_path: Path, training: Tr
     assert found.trials() == trials and done(found, 30) == []
 
 
-def test_scores_over_fewer_tasks_are_not_judged() -> None:
+def test_scores_over_fewer_tasks_are_not_judged(tmp_path: Path) -> None:
     def narrow(**stages: list[str]) -> set[str]:
         tasks = {name: Classes(text=("a",), label="y", train="x.csv") for name in "pqr"}
-        return search._narrow(Recipe(tasks=tasks, stages={name: Stage(tasks=tuple(t)) for name, t in stages.items()}))
+        parts = {name: Stage(tasks=tuple(trained)) for name, trained in stages.items()}
+        recipe = Recipe(tasks=tasks, stages=parts, select=Select(on=0.1))
+        return Search(Space(recipe, {}, {}, ()), tmp_path / "new").narrow
 
     assert narrow(one=["p"], two=[]) == {"one"} and narrow(one=[], two=["p"]) == set()
     assert narrow(one=["p"], two=["p", "q"], three=["r"], four=["q"]) == {"one", "two"}

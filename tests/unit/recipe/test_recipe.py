@@ -10,9 +10,11 @@ from pydantic import ValidationError
 
 from minbert.errors import RecipeError
 from minbert.gradients import Merge, Sum
+from minbert.heads import Cosine
 from minbert.mixtures import RoundRobin
 from minbert.recipe import Recipe, Stage
 from minbert.shapes import Gram, Weights
+from minbert.tasks import Classes, Rating
 
 ENGINEER = """
 [tasks.topic]
@@ -161,3 +163,20 @@ def test_from_python_any_instance_of_a_family_will_do() -> None:
     assert Stage(merge=Sum()).model_dump()["merge"] == {"kind": "sum"}
     with pytest.raises(ValidationError):
         Stage(merge="Half")  # type: ignore[arg-type]
+
+
+def test_which_heads_can_answer_after_each_stage() -> None:
+    files = {"label": "y", "train": "x.csv"}
+    tasks = {
+        "p": Classes(text=("a",), **files),  # type: ignore[arg-type]
+        "q": Rating(text=("a", "b"), range=(0, 5), head=Cosine(), **files),  # type: ignore[arg-type]
+        "r": Rating(text=("a", "b"), range=(0, 5), head=Cosine(project=8), **files),  # type: ignore[arg-type]
+    }
+    stages = {
+        "encoder": Stage(update=("encoder",)),
+        "heads": Stage(update=("heads",), tasks=("p",)),
+        "more": Stage(tasks=("q",)),
+        "all": Stage(),
+    }
+    taught = Recipe(tasks=tasks, stages=stages).taught()
+    assert taught == {"encoder": {"q"}, "heads": {"p", "q"}, "more": {"p", "q"}, "all": {"p", "q", "r"}}
