@@ -536,6 +536,19 @@ class TestErrors:
             command()
         assert (caught.value.exit_code, capsys.readouterr().err) == (status, said)
 
+    def test_an_output_that_cannot_say_it_is_told(self) -> None:
+        code = (
+            "import typer; from minbert.cli.errors import told\n"
+            "@told\ndef cry() -> None:\n    print('wei\\u00df')\n"
+            "typer.run(cry)"
+        )
+        env = {**os.environ, "PYTHONIOENCODING": "ascii"}
+        said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=env)
+        assert said.returncode == 1 and said.stderr == (
+            "error: standard output: expected to write UTF-8, found ascii, which has no '\\xdf'; set PYTHONUTF8=1, or "
+            "write to a file\n"
+        )
+
     def test_a_reader_that_goes_away_is_no_error(self) -> None:
         code = (
             "import typer; from minbert.cli.errors import told\n"

@@ -109,6 +109,11 @@ def test_the_command(old: Path, new: dict[str, Any], home: Path, tmp_path: Path)
     sets = ["--set", "stages.train.samples.questions=16", "--set", "stages.train.samples.similarity=16"]
     said = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words, *sets, "--dry-run"])
     assert said.exit_code == 0 and "similarity 16" in said.output and "sentiment 16" in said.output, said.output
+    assert f"minbert data check {recipe} --from {old}" in said.output.replace("\n", "")
+    said = CliRunner().invoke(app, ["data", "check", str(recipe), "--from", str(old), "--json"])
+    assert list(json.loads(said.output)["tasks"]) == ["sentiment", "questions", "similarity"]
+    said = CliRunner().invoke(app, ["data", "check", str(recipe), "--from", str(old), "--fix", str(tmp_path / "clean")])
+    assert said.exit_code == 2 and "expected none beside --fix" in said.stderr and not (tmp_path / "clean").exists()
     said = CliRunner(env={"COLUMNS": "80"}).invoke(app, [*words, *sets])
     assert said.exit_code == 0, said.output
     text = " ".join(said.output.split())

@@ -134,6 +134,12 @@ class TestFolder:
             with pytest.raises(RunError, match=said):
                 quick(toy(tiny_bert, lr=2e-3), tmp_path / "run", resume=resume)
 
+    def test_a_file_is_no_folder(self, tiny_bert: Path, tmp_path: Path) -> None:
+        (tmp_path / "run").write_text("mine")
+        with pytest.raises(RunError, match="expected a folder for the run, found a file"):
+            quick(toy(tiny_bert), tmp_path / "run")
+        assert (tmp_path / "run").read_text() == "mine"
+
     def test_a_folder_with_other_files_is_left_alone(self, tiny_bert: Path, tmp_path: Path) -> None:
         (tmp_path / "thesis.txt").write_text("mine")
         with pytest.raises(RunError, match="expected an empty or new folder, found other files"):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from minbert.cli.errors import told
-from minbert.cli.train import DATA, RECIPE
+from minbert.cli.train import DATA, FROM, RECIPE, asked_recipe
 
 if TYPE_CHECKING:
     from minbert.audit import Audit
@@ -52,6 +52,7 @@ def check(
     allow: ALLOW = None,
     as_json: JSON = False,
     fix: FIX = None,
+    from_: FROM = None,
 ) -> None:
     """Check the data of a recipe before training: broken rows, labels, lengths, leaks, floors.
 
@@ -64,11 +65,13 @@ def check(
     from minbert.audit.check import check_options
     from minbert.audit.fix import check_target
     from minbert.cli.screen import Bar
-    from minbert.recipe import load_recipe
+    from minbert.errors import RecipeError
     from minbert.training import Listener
 
     check_options(near, allow or [])
-    value = load_recipe(recipe, set_ or [])
+    if from_ and fix:
+        raise RecipeError(f"--from {from_}: expected none beside --fix, which cleans one recipe's files; leave it out")
+    value = asked_recipe(recipe, set_, from_)
     if fix:
         check_target(fix)
     # JSON stands alone on standard output.

@@ -27,6 +27,16 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
         except KeyboardInterrupt:
             typer.echo("minbert: stopped", err=True)
             raise typer.Exit(130) from None
+        except UnicodeEncodeError as error:
+            if error.encoding == "utf-8":
+                raise
+            found = error.object[error.start]
+            typer.echo(
+                f"error: standard output: expected to write UTF-8, found {error.encoding}, which has no {found!a}; "
+                "set PYTHONUTF8=1, or write to a file",
+                err=True,
+            )
+            raise typer.Exit(1) from None
         except BrokenPipeError:
             # The reader of our output has gone (`minbert ... | head`): nothing is left to say to it.
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

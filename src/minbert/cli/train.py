@@ -55,14 +55,11 @@ def train(
     """
     from minbert.errors import RecipeError
     from minbert.experiments import Given
-    from minbert.recipe import load_recipe
-    from minbert.training import continued, read_start
     from minbert.training.tensorboard import check_tensorboard
 
     if tensorboard:
         check_tensorboard()
-    complete = partial(continued, start=read_start(from_)) if from_ else None
-    value = load_recipe(recipe, set_ or [], complete)
+    value = asked_recipe(recipe, set_, from_)
     given = Given(data, device, skip_bad, from_, tensorboard)
     seeded = any(item.replace(" ", "").startswith("seed=") for item in set_ or [])
     if seeds:
@@ -75,6 +72,14 @@ def train(
         return
     name = Path(recipe).stem + (f"-seed-{value.seed}" if seeded else "")
     train_one(value, run or Path("runs") / name, given, resume)
+
+
+def asked_recipe(name: str, sets: list[str] | None, start: Path | None) -> "Recipe":
+    """The recipe of a name, with `--set` laid on it and what it leaves unsaid as in the run that it goes on from."""
+    from minbert.recipe import load_recipe
+    from minbert.training import continued, read_start
+
+    return load_recipe(name, sets or [], partial(continued, start=read_start(start)) if start else None)
 
 
 def train_one(recipe: "Recipe", folder: Path, given: "Given", resume: bool) -> None:
@@ -145,8 +150,8 @@ def show_dry_run(recipe: "Recipe", given: "Given", name: str) -> None:
     leaks, said = short_audit(audit, KINDS)
     for table in leaks:
         console.print(table)
-    # The check reads a recipe by itself, without the tasks that come from another run.
-    console.print(said if start else f"{said}; row by row: minbert data check {name}", markup=False)
+    begun = f" --from {given.start}" if given.start else ""
+    console.print(f"{said}; row by row: minbert data check {name}{begun}", markup=False)
     for table in dry_tables(found):
         console.print(table)
     for warning in found["warnings"]:

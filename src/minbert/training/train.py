@@ -181,6 +181,8 @@ def check_folder(run: Run, recipe: Recipe, resume: bool) -> None:
         RunError: it is finished, unfinished without `resume`, or of another recipe.
     """
     folder = run.folder
+    if folder.exists() and not folder.is_dir():
+        raise RunError(f"{folder}: expected a folder for the run, found a file; choose another --run")
     if not run.begun:
         if (folder / "run.json").exists():
             return
