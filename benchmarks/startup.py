@@ -10,7 +10,7 @@ from pathlib import Path
 
 from benchmarks.material import model, task
 from benchmarks.race import Row
-from minbert.model import save_model
+from minbert.checkpoint import save_model
 from minbert.storage import write_folder
 
 FIRST = """

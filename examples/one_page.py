@@ -20,9 +20,9 @@ TASKS = {  # by file: head, its outputs, loss, highest label
     "sentences": (Cosine(), 1, SquaredError(), 5),
 }
 steps, batch = int(sys.argv[1]) if len(sys.argv) > 1 else 25, 8
-enc = minbert.load_encoder("minilm", device="cpu")
-first = torch.Generator()
+enc, first = minbert.load_encoder("minilm", device="cpu"), torch.Generator()
 heads = torch.nn.ModuleDict({t: start(h.build(enc.encoder.width, n), first) for t, (h, n, *_) in TASKS.items()})
+model = torch.nn.ModuleList([enc.encoder, heads]).train()  # with dropout
 
 
 def read(task: str, split: str) -> list[Row]:
@@ -53,7 +53,7 @@ for step in range(1, steps + 1):
     optimizer.step()
     optimizer.zero_grad()
     print(f"step {step}:", "  ".join(f"{task} {loss.item():.3f}" for task, loss in losses.items()))
-
+model.eval()
 with torch.no_grad():
     for task in TASKS:
         texts, label = read(task, "dev")[0]

@@ -11,11 +11,11 @@ from safetensors.torch import load_file
 from tests.conftest import toy_table
 
 from minbert import train
+from minbert.checkpoint import load_model, save_model
 from minbert.encoder import fold, low_rank_parameters
 from minbert.errors import WeightsError
 from minbert.inference import load, load_encoder
 from minbert.losses import CrossEntropy
-from minbert.model import load_model, save_model
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run, read_lines
 from minbert.training import Interrupted, Listener

@@ -14,7 +14,7 @@ from minbert.text.batches import Batch, Forms
 from minbert.text.packed import pack
 from minbert.text.tokenizer import Tokens
 from minbert.training import ahead
-from minbert.training.ahead import WINDOW, Ahead
+from minbert.training.ahead import WINDOW, BatchesAhead
 from minbert.training.plan import Slot
 
 
@@ -34,7 +34,7 @@ def test_each_slot_gets_its_own_batch_once_in_whatever_order_and_from_the_other_
         made.append((int(slot.rows[0]), threading.current_thread().name))
         return batch_of(slot)
 
-    batches, coming = Ahead(make, "cuda"), slots(20)
+    batches, coming = BatchesAhead(make, "cuda"), slots(20)
     batches.follow(coming)
     for first, second in zip(coming[::2], coming[1::2], strict=True):
         for slot in (second, first):
@@ -50,7 +50,7 @@ def test_no_more_than_a_window_is_ready_and_what_was_not_announced_is_made_at_on
         made.append(int(slot.rows[0]))
         return batch_of(slot)
 
-    batches, coming = Ahead(make, "cuda"), slots(30)
+    batches, coming = BatchesAhead(make, "cuda"), slots(30)
     batches.follow(coming)
     other = Slot("t", np.arange(100, 102))
     assert batches(other).rows is other.rows
@@ -61,7 +61,7 @@ def test_no_more_than_a_window_is_ready_and_what_was_not_announced_is_made_at_on
 
 
 def test_on_a_processor_nothing_is_made_before_its_turn() -> None:
-    batches, coming = Ahead(batch_of, "cpu"), slots(3)
+    batches, coming = BatchesAhead(batch_of, "cpu"), slots(3)
     batches.follow(coming)
     assert batches.coming == {} and batches(coming[1]).rows is coming[1].rows
 
@@ -70,7 +70,7 @@ def test_what_fails_in_the_other_thread_fails_here() -> None:
     def make(slot: Slot) -> Batch:
         raise ValueError("no such row")
 
-    batches, coming = Ahead(make, "cuda"), slots(3)
+    batches, coming = BatchesAhead(make, "cuda"), slots(3)
     batches.follow(coming)
     with pytest.raises(ValueError, match="no such row"):
         batches(coming[0])

@@ -61,7 +61,7 @@ def steps(
     Where their gradients are compared, they are kept apart though they are only summed.
     """
     stage = Stage(**{"mixture": "round_robin", "batches_per_step": 3, "lr": 1e-3, **given})
-    assert not stage_faults(stage, setup.recipe.tasks)
+    assert not stage_faults(stage, setup.recipe.tasks, ())
     model = copy.deepcopy(setup.model)
     mine = replace(setup, model=model)
     losses = {name: stage.losses_of(name, task) for name, task in model.tasks.items()}

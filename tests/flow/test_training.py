@@ -10,17 +10,19 @@ from typing import Any, ClassVar, Literal
 
 import pytest
 import torch
+from safetensors.torch import load_file
 from tests.conftest import toy_table
 from torch import Tensor
 
 from minbert import train
 from minbert.audit.rows import read_rows
+from minbert.checkpoint import load_model, take_weights
 from minbert.encoder import load_folder, resolve, save_folder
 from minbert.errors import DataError, MinbertError, RecipeError, RunError, TrainingError
 from minbert.gradients import Merge, PCGrad, Sum
+from minbert.heads import Linear
 from minbert.inference import load
 from minbert.losses import CrossEntropy, Loss, Targets
-from minbert.model import load_model
 from minbert.outputs import Outputs
 from minbert.recipe import Recipe, check_recipe
 from minbert.reporting.page.material import dev_rows
@@ -462,6 +464,26 @@ class Halving(Merge):
     ) -> tuple[Weights, dict[str, Any]]:
         self.seen.append(len(gram))
         return torch.full((len(gram),), 0.5), {"steps": state.get("steps", 0) + 1}
+
+
+class Twice(Linear):
+    """A linear head under a name of its own."""
+
+    kind: Literal["twice"] = "twice"  # type: ignore[assignment]
+
+
+def test_a_head_of_ones_own_is_trained_scored_and_kept(tiny_bert: Path, tmp_path: Path) -> None:
+    recipe = toy(tiny_bert, epochs=1)
+    tasks = {**recipe.tasks, "sentiment": recipe.tasks["sentiment"].model_copy(update={"head": Twice()})}
+    result = quick(recipe.model_copy(update={"tasks": tasks}), tmp_path / "run")
+    assert result["tasks"]["sentiment"]["scored_by"] == "head"
+    assert Run(tmp_path / "run").read("run.json")["methods"] == {"tasks.sentiment.head": f"{__name__}.Twice"}
+    with pytest.raises(RunError, match=r"tasks and heads of minbert's own, unknown kind 'twice'.*`take_weights`"):
+        load(tmp_path / "run")
+    model = set_up(recipe.model_copy(update={"tasks": tasks})).model
+    take_weights(model, tmp_path / "run" / "best")
+    kept = load_file(tmp_path / "run" / "best" / "heads.safetensors")
+    assert all(torch.equal(kept[name], tensor) for name, tensor in model.heads.state_dict().items())
 
 
 class TestMerge:

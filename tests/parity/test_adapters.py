@@ -8,9 +8,9 @@ from sentence_transformers import SentenceTransformer
 from tests.conftest import toy_table
 from transformers import BertModel
 
+from minbert.checkpoint import save_model
 from minbert.encoder import low_rank_parameters
 from minbert.inference import SentenceEncoder
-from minbert.model import save_model
 from minbert.recipe import check_recipe
 from minbert.training.setup import set_up
 

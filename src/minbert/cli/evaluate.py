@@ -8,6 +8,14 @@ import typer
 
 from minbert.cli.errors import told
 
+SKIP_BAD = Annotated[
+    Path | None,
+    typer.Option(
+        help="Go on without bad rows; write them to this file, of the recipe's own to NAME-TASK-FILE.jsonl.",
+        metavar="NAME.jsonl",
+    ),
+]
+
 
 @told
 def evaluate(
@@ -22,13 +30,7 @@ def evaluate(
     data: Annotated[
         Path | None, typer.Option(help="Folder of the recipe's files, for --details. Default: where they were.")
     ] = None,
-    skip_bad: Annotated[
-        Path | None,
-        typer.Option(
-            help="Go on without bad rows; write them to this file, of the recipe's own to NAME-TASK-FILE.jsonl.",
-            metavar="NAME.jsonl",
-        ),
-    ] = None,
+    skip_bad: SKIP_BAD = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of tables.")] = False,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
 ) -> None:

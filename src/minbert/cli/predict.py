@@ -6,29 +6,30 @@ from typing import Annotated
 import typer
 
 from minbert.cli.errors import told
+from minbert.cli.train import DEVICE
+
+INPUT = Annotated[
+    Path | None,
+    typer.Option("--input", help="CSV, TSV or JSONL with the task's columns. Default: lines on standard input."),
+]
+OUTPUT = Annotated[Path | None, typer.Option(help="CSV, TSV or JSONL to write. Default: lines on standard output.")]
+SKIP_BAD = Annotated[Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")]
+KEEP = Annotated[
+    list[str] | None, typer.Option(help="Another column of --input to go along, an id for example; repeatable.")
+]
+EVERY = Annotated[bool, typer.Option("--all", help="The probability of every class, not of the label alone.")]
 
 
 @told
 def predict(
     run: Annotated[Path, typer.Argument(help="A finished run.")],
     task: Annotated[str, typer.Option(help="Which task; may be left out if there is one.")] = "",
-    input_: Annotated[
-        Path | None,
-        typer.Option("--input", help="CSV, TSV or JSONL with the task's columns. Default: lines on standard input."),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option(help="CSV or JSONL to write. Default: lines on standard output.")
-    ] = None,
-    skip_bad: Annotated[
-        Path | None, typer.Option(help="Write bad rows to this file (.jsonl) and go on without.")
-    ] = None,
-    keep: Annotated[
-        list[str] | None, typer.Option(help="Another column of --input to go along, an id for example; repeatable.")
-    ] = None,
-    every: Annotated[
-        bool, typer.Option("--all", help="The probability of every class, not of the label alone.")
-    ] = False,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, mps, ...")] = "auto",
+    input_: INPUT = None,
+    output: OUTPUT = None,
+    skip_bad: SKIP_BAD = None,
+    keep: KEEP = None,
+    every: EVERY = False,
+    device: DEVICE = "auto",
 ) -> None:
     """Predict for a file, or for lines on standard input (the two texts of a pair with a tab between).
 

@@ -8,7 +8,7 @@ from minbert.encoder.encoder import Encoder
 from minbert.encoder.folder import Loaded, load_folder, save_folder, tokenizer_of
 from minbert.encoder.hardware import OWN_WAYS, choose_precision, device_of, environment, keep_memory, peak_memory
 from minbert.encoder.mpnet import Mpnet
-from minbert.encoder.pooling import AskedPooling, Pooling
+from minbert.encoder.pooling import AskedPooling, Pooling, for_embeddings
 from minbert.encoder.sources import WEIGHTS, Source, resolve, whole_folder
 from minbert.encoder.split import ByTask
 
@@ -35,6 +35,7 @@ __all__ = [
     "environment",
     "fold",
     "folded",
+    "for_embeddings",
     "keep_memory",
     "load_folder",
     "low_rank_parameters",

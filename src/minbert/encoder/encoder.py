@@ -56,7 +56,7 @@ class Encoder(nn.Module, ABC):
     """Whether the gradients of several tasks can be kept apart in one pass."""
 
     precision: torch.dtype = torch.float32
-    """In which `vectors` computes; weights, norms and sums stay float32."""
+    """In which `vectors` computes; weights, and the means and variances of norms, stay float32."""
 
     def __init__(self, config: EncoderConfig, embeddings: nn.Module) -> None:
         super().__init__()

@@ -12,7 +12,7 @@ from minbert.encoder.config import BertConfig, EncoderConfig, MpnetConfig
 from minbert.encoder.drawing import undrawn
 from minbert.encoder.encoder import Encoder
 from minbert.encoder.mpnet import Mpnet
-from minbert.encoder.pooling import AskedPooling, Pooling
+from minbert.encoder.pooling import AskedPooling, Pooling, for_embeddings
 from minbert.encoder.sources import WEIGHTS, Source
 from minbert.encoder.usage import LIMITS, MODULES, PROMPTS
 from minbert.encoder.weights import export, fill
@@ -144,7 +144,7 @@ def _read_by_transformers(tokenizer: Tokenizer, config: EncoderConfig) -> dict[s
 
 def _read_by_sentences(tokenizer: Tokenizer, config: EncoderConfig, pooling: Pooling) -> dict[str, Any]:
     """The small files that sentence-transformers reads, by name."""
-    how = "cls" if pooling == "cls" else "mean"
+    how = for_embeddings(pooling)
     modules = [("0", "", "Transformer"), ("1", "1_Pooling", "Pooling"), ("2", "2_Normalize", "Normalize")]
     prompts, default = tokenizer.named_prompts()
     said = {PROMPTS: {"prompts": prompts, "default_prompt_name": default, "similarity_fn_name": "cosine"}}

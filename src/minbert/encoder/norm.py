@@ -60,7 +60,7 @@ class _AddNorm(torch.autograd.Function):
 
 
 class AddNorm(nn.LayerNorm):
-    """`LN(residual + dropout(branch))`; sums in float32, whatever the type of the input.
+    """`LN(residual + dropout(branch))`; its mean and variance in float32, whatever the type of the input and their sum.
 
     Args:
         width: of a vector.

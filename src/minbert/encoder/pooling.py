@@ -16,6 +16,11 @@ AskedPooling = Literal["auto", "mean", "cls", "pooler"]
 """The same; `auto`: as the encoder's own folder says, `mean` where it says nothing."""
 
 
+def for_embeddings(pooling: Pooling) -> Pooling:
+    """How `embed` pools where heads that name no pooling pool so: alike, but that BERT's pooler is for heads only."""
+    return "cls" if pooling == "cls" else "mean"
+
+
 def mean(hidden: Hidden, packed: Packed) -> Vectors:
     """The mean of each sequence's tokens, special tokens included, in the order of the pack."""
     if len(packed) == 1:

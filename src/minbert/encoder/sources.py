@@ -38,6 +38,11 @@ class Source:
     usage: Usage = field(default_factory=Usage)
 
     @property
+    def longest(self) -> int:
+        """The most tokens of a sequence: as the folder's sentence-transformers files say, else the config."""
+        return min(self.usage.max_tokens or self.config.longest, self.config.longest)
+
+    @property
     def note(self) -> str:
         """What its own training saw of the usual test sets; empty where that is not known."""
         return next((known.note for known in KNOWN.values() if known.digest == self.digest), "")

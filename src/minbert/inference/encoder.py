@@ -145,7 +145,7 @@ def load_encoder(
         WeightsError: not found, damaged, tensors that do not fit, or a pooling that minbert does not know.
     """
     found = resolve(str(source))
-    limit = min(found.usage.max_tokens or found.config.longest, found.config.longest)
-    loaded = load_folder(found, limit if max_tokens is None else max_tokens, pooling=pooling, prompt=prompt)
+    limit = found.longest if max_tokens is None else max_tokens
+    loaded = load_folder(found, limit, pooling=pooling, prompt=prompt)
     place, normalize = device_of(device), found.usage.normalize
     return SentenceEncoder(loaded.encoder.to(place), loaded.tokenizer, loaded.pooling, normalize)

@@ -11,11 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from minbert.checkpoint import load_model
 from minbert.encoder import choose_precision, device_of
 from minbert.errors import DataError, RunError
 from minbert.inference.encoder import Array, Precision, SentenceEncoder, Text
 from minbert.inference.forward import Advance, score_rows, silent
-from minbert.model import MultiTaskModel, load_model
+from minbert.model import MultiTaskModel
 from minbert.storage import stands
 from minbert.tasks import Classes, Task
 from minbert.text.batches import texts_of
@@ -113,7 +114,7 @@ class Predictor:
     def embed(
         self, texts: Sequence[str], normalize: bool = True, precision: Precision = "auto", prompt: str | None = None
     ) -> Array:
-        """One vector per text, pooled as the heads' vectors are; float32, (texts, width)."""
+        """One vector per text, pooled as for heads that name no pooling, but never by the pooler; (texts, width)."""
         return self.encoder.embed(texts, self.model.embedding_pooling, normalize, precision, prompt=prompt)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from minbert.encoder import Adapter
 from minbert.losses import Loss
+from minbert.optimizer import AdamWSpec
 from minbert.recipe.stage import Stage
 from minbert.regularizers import Regularizer
 from minbert.tasks import Task
@@ -14,15 +15,17 @@ Misfit = tuple[str, str]
 """A key of the stage, and: expected, found, remedy."""
 
 
-def stage_faults(stage: Stage, tasks: Tasks) -> list[Misfit]:
+def stage_faults(stage: Stage, tasks: Tasks, adapters: Sequence[Adapter]) -> list[Misfit]:
     """What does not fit.
 
     Args:
         stage: as the recipe has it.
         tasks: of the recipe.
+        adapters: of its encoder.
     """
-    looks = (_names, _losses, _teachers, _regularizers, _layers, _together)
-    return [fault for look in looks for fault in look(stage, tasks)]
+    looks = (_names, _losses, _teachers, _regularizers)
+    found = [fault for look in looks for fault in look(stage, tasks)]
+    return [*found, *_rates(stage, adapters), *_together(stage, tasks, _shares(stage, adapters))]
 
 
 def _names(stage: Stage, tasks: Tasks) -> Iterator[Misfit]:
@@ -92,17 +95,48 @@ def _unregularized(regularizer: Regularizer, name: str, tasks: Tasks, trained: l
     return ""
 
 
-def _layers(stage: Stage, tasks: Tasks) -> Iterator[Misfit]:
-    """Settings of layers that do not move."""
-    if not any(part.startswith("encoder") for part in stage.update):
-        still = f"expected 'encoder' in update, found {list(stage.update)}: no layer moves; add it"
-        settings = (("lr_decay", stage.lr_decay != 1), ("unfreeze", stage.unfreeze > 0))
-        yield from ((key, still) for key, given in settings if given)
+def _layers_move(stage: Stage) -> bool:
+    return any(part.startswith("encoder") for part in stage.update)
 
 
-def _together(stage: Stage, tasks: Tasks) -> Iterator[Misfit]:
-    """Methods that need several tasks in a step, where a step has one."""
-    yield from (("weighting", f) for f in stage.weighting.faults(stage.epochs, set(stage.update) != {"heads"}))
+def _shares(stage: Stage, adapters: Sequence[Adapter]) -> bool:
+    """Whether the stage trains weights that its tasks share."""
+    return _layers_move(stage) or ("adapters" in stage.update and any(adapter.shared for adapter in adapters))
+
+
+def _rates(stage: Stage, adapters: Sequence[Adapter]) -> Iterator[Misfit]:
+    """Settings of weights that do not move."""
+    if not isinstance(stage.optimizer, AdamWSpec):
+        yield "optimizer", f"expected 'adamw', found {stage.optimizer.kind!r}: steps and snapshots are made for it"
+        return
+    moved = {
+        "encoder": _layers_move(stage),
+        "heads": "heads" in stage.update,
+        "adapters": "adapters" in stage.update and bool(adapters),
+    }
+    settings = (
+        ("lr_decay", "encoder", stage.lr_decay != 1),
+        ("unfreeze", "encoder", stage.unfreeze > 0),
+        ("head_lr", "heads", bool(stage.head_lr)),
+        ("adapter_lr", "adapters", stage.adapter_lr > 0),
+        ("optimizer.towards", "encoder", stage.optimizer.towards == "start" and not _shares(stage, adapters)),
+    )
+    for key, part, given in settings:
+        if given and not moved[part]:
+            lacking = f"{part!r} in update, found {list(stage.update)}"
+            lacking = "adapters to train, found encoder.adapters = []" if part in stage.update else lacking
+            yield key, f"expected {lacking}: it changes nothing; add some, or leave it out"
+
+
+def _together(stage: Stage, tasks: Tasks, shared: bool) -> Iterator[Misfit]:
+    """Methods that compare tasks, where a step has one, or the tasks share nothing that is trained."""
+    yield from (("weighting", f) for f in stage.weighting.faults(stage.epochs, shared))
+    if not shared:
+        alone = f"expected weights that tasks share in update, found {list(stage.update)}"
+        for key, given in (("merge", not stage.merge.plain), ("conflicts_every", stage.conflicts_every > 0)):
+            if given:
+                yield key, f"{alone}: there it changes nothing; add 'encoder' to update, or leave it out"
+        return
     single = "" if stage.batches_per_step > 1 else "batches_per_step = 1"
     reason = f"mixture {stage.mixture.kind!r}" if stage.mixture.phased else single
     if not reason or len(stage.trained(tasks)) < 2:

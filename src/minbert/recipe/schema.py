@@ -137,7 +137,9 @@ class Recipe(Value):
                 found.append((f"tasks.{name}", f"expected a name of letters, digits, - and _, found {name!r}"))
             found += [(f"tasks.{name}.{fault.split(':')[0]}", fault.split(": ", 1)[1]) for fault in task.faults()]
         for name, stage in self.stages.items():
-            found += [(f"stages.{name}.{key}", fault) for key, fault in stage_faults(stage, self.tasks)]
+            found += [
+                (f"stages.{name}.{key}", fault) for key, fault in stage_faults(stage, self.tasks, self.encoder.adapters)
+            ]
             if stage.mixture.adaptive and self.select.on == "dev":
                 found.append((f"stages.{name}.mixture", _on_dev(stage.mixture.kind)))
         found += adapter_faults(self.encoder.adapters, self.stages)

@@ -36,7 +36,7 @@ class Stage(Value):
     """One pass of training. Where a table by task may stand, tasks that it does not name keep the default.
 
     Attributes:
-        tasks: which tasks are trained; empty: all. Every task is evaluated after each epoch, trained or not.
+        tasks: which tasks are trained; empty: all. The others are scored after each epoch too, as far as they can be.
         epochs: 1 or more.
         samples: rows of each task in an epoch; 0: all it has. More than it has: another shuffled pass.
         draw: `stream`: epochs go on through one shuffled sequence; `once`: the same `samples` rows each epoch.

@@ -1,4 +1,4 @@
-"""What a task is. A new kind: one file here, one name in `AnyTask`."""
+"""What a task is. A new kind: one file and one name here; whatever asks for a task's `kind` must then know it."""
 
 from typing import Annotated
 

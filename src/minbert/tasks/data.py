@@ -86,8 +86,8 @@ def load_task(
 ) -> TaskData:
     """Reads a task's files and splits them.
 
-    Tasks that read the same texts of the same files hold out the same rows, so that no task learns from a row that
-    another holds out.
+    Tasks that read the same text columns of the same files, and hold out the same share, hold out the same rows, so
+    that none learns from a row that another holds out. Where the columns or shares differ a remark says so.
 
     Args:
         name: of the task.
@@ -116,8 +116,9 @@ def load_task(
     small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
     if small or (learned.kind == "classes" and learned.outputs < 2):
         raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
-    read_alike = (other for other in others if other.files["train"] == files["train"] and other.task.text == task.text)
-    alike = next((other.held for other in read_alike if other.task.dev == task.dev), {})
+    beside = [other for other in others if other.held and other.files["train"] == files["train"]]
+    same = [other for other in beside if (set(other.task.text), other.task.dev) == (set(task.text), task.dev)]
+    alike = same[0].held if same else {}
     held: dict[str, tuple[str, ...]] = {}
     for split, share in (("dev", task.dev), ("select", select)):
         if isinstance(share, float) and share:
@@ -128,6 +129,7 @@ def load_task(
             drawn = shuffled(np.arange(len(splits[split])), seed, name, split, "limit")[: task.limit]
             remarks.append(f"{split}: {task.limit:,} of {len(splits[split]):,} rows, drawn once")
             splits[split] = splits[split].rows(np.sort(drawn))
+    remarks += [] if alike else _learned_from(splits["train"], beside)
     return TaskData(learned, splits, tuple(remarks), files, held)
 
 
@@ -203,6 +205,14 @@ def _set_aside(unread: list[Fault], rejects: Path | None) -> None:
         for fault in unread:
             record = {"file": str(fault.path), "line": fault.line, "fault": fault.problem, "row": fault.raw}
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
+
+
+def _learned_from(train: Split, beside: Sequence[TaskData]) -> list[str]:
+    """Says that rows which other tasks of the same files hold out are learned from here."""
+    known = {place for other in beside for places in other.held.values() for place in places}
+    count = sum(place in known for place in train.places)
+    said = "another task of the same files holds out: columns or shares of dev differ; give both the same, or a file"
+    return [f"train: {count:,} rows that {said}"] if count else []
 
 
 def _hold(

@@ -114,7 +114,7 @@ def epoch_rows(pool: Rows, samples: int, epoch: int, draw: str, seed: int, *name
         samples: rows an epoch, 1 or more; more than the pool holds means further shuffled passes.
         epoch: 0, 1, 2, ...
         draw: `"stream"`: epochs go on through one endless sequence of shuffled passes, so rows come back only when
-            all have been seen; `"once"`: one subset for the whole run, shuffled anew each epoch.
+            all have been seen; `"once"`: one subset for the whole stage, shuffled anew each epoch.
         seed: the run's seed.
         names: the stage and the task.
     """

@@ -16,7 +16,7 @@ WINDOW = 8
 """How many batches are made ready."""
 
 
-class Ahead:
+class BatchesAhead:
     """Gives the batch of a slot, and has those of the slots behind it made meanwhile.
 
     Args:

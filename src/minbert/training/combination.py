@@ -30,7 +30,7 @@ class Combination:
         self.weighting, self.merge = stage.weighting, stage.merge
         self.places = {task: place for place, task in enumerate(losses)}
         self.apart = not self.merge.plain or self.weighting.apart
-        squared = [isinstance(parts[0], SquaredError) for parts in losses.values()]
+        squared = [any(isinstance(loss, SquaredError) for loss in parts) for parts in losses.values()]
         memories["weighting"] = self.weighting.start(squared)
         memories["merge"] = self.merge.start(len(losses))
 

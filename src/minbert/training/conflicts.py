@@ -1,9 +1,10 @@
 """What `conflicts_every` writes down while training: `conflicts.jsonl`, a line for every so many steps.
 
 A line holds `stage`, `epoch` and `step` (both from 1, the step within the stage) and `tasks`. Where the step held two
-tasks or more it also holds, by layer group (`embeddings`, `layer 0`, ..., and `all` of them together), `norms`: of each
-task's gradient, and `cosines`: of each pair of tasks in the order (0, 1), (0, 2), ..., (1, 2), ...; null where a
-gradient is zero. The gradients are those of the losses times `weight`, before weighting, merging and clipping.
+tasks or more it also holds, by layer group (`embeddings`, `layer 0`, ..., `pooler` where a head reads it, and `all` of
+them together), `norms`: of each task's gradient, and `cosines`: of each pair of tasks in the order (0, 1), (0, 2), ...,
+(1, 2), ...; null where a gradient is zero. The gradients are those of the losses times `weight`, before weighting,
+merging and clipping.
 """
 
 from collections.abc import Sequence

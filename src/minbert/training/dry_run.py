@@ -79,21 +79,21 @@ def seconds_per_work(setup: Setup, plans: dict[str, StagePlan]) -> float:
     """Seconds per token pass, from real steps of the first stage in which the encoder runs."""
     for name, plan in plans.items():
         stage = plan.stage
-        shared, heads = trainable(setup, stage, list(plan.tasks))
+        shared, own = trainable(setup, stage, list(plan.tasks))
         if not moves_vectors(setup.model) or not isinstance(stage.optimizer, AdamWSpec):
             continue
-        every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, every_head)], encoder_start(setup))
+        of_tasks = [parameter for parameters in own.values() for parameter in parameters]
+        optimizer = stage.optimizer.build([(stage.lr, shared), (stage.lr, of_tasks)], encoder_start(setup))
         losses = {task: part.losses for task, part in plan.tasks.items()}
         work = [0]
 
         def count(tokens: int, work: list[int] = work) -> None:
             work[0] += tokens
 
-        live = Live(setup, losses, count, stage.regularizers, [*shared, *every_head])
+        live = Live(setup, losses, count, stage.regularizers, [*shared, *of_tasks])
         steps = plan.epoch(0)[: TIMED_STEPS + 1]
         teaching = teach(setup, name, rows_of(steps), {}, Listener(), lambda work: None, None)
-        given = (stage, name, setup.recipe.seed, losses, (shared, heads), optimizer, live)
+        given = (stage, name, setup.recipe.seed, losses, (shared, own), optimizer, live)
         stepper = Stepper(*given, teaching=teaching)
         setup.model.train()
         stepper(0, plan.steps, steps[0])  # the first is slower: memory and kernels are set up

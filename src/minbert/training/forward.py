@@ -18,7 +18,7 @@ from minbert.outputs import Outputs
 from minbert.regularizers import Again, Regularizer
 from minbert.text.batches import Batch, Forms, Rows
 from minbert.training.again import SameBatch
-from minbert.training.ahead import Ahead
+from minbert.training.ahead import BatchesAhead
 from minbert.training.gathered import gathered
 from minbert.training.plan import Slot, StagePlan
 from minbert.training.setup import Setup
@@ -103,7 +103,7 @@ class Live(Forward):
         self.weights = {names[weight]: weight for weight in weights}
         kinds = {task: setup.model.tasks[task].kind for task in losses}
         self.regularizers = {t: [r for r in regularizers if r.concerns(t, kind)] for t, kind in kinds.items()}
-        self.batch = Ahead(self._batch, setup.device.type)
+        self.batch = BatchesAhead(self._batch, setup.device.type)
 
     def follow(self, slots: Sequence[Slot]) -> None:
         """Says which slots come next, so that their batches can be made ready."""

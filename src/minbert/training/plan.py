@@ -6,7 +6,8 @@ task comes may depend on what was scored before: then the plan has a memory, whi
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
+from itertools import count, groupby
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
@@ -91,7 +92,9 @@ class StagePlan:
     @property
     def steps_per_epoch(self) -> int:
         """Steps in an epoch."""
-        return -(-self.batches_per_epoch // self.stage.batches_per_step)
+        batches = [plan.batches for plan in self.tasks.values()]
+        blocks = batches if self.stage.mixture.phased else [sum(batches)]
+        return sum(-(-block // self.stage.batches_per_step) for block in blocks)
 
     @property
     def steps(self) -> int:
@@ -132,7 +135,10 @@ class StagePlan:
         names = list(self.tasks)
         slots = [Slot(names[number], next(queues[number])) for number in order]
         size = self.stage.batches_per_step
-        return [slots[i : i + size] for i in range(0, len(slots), size)]
+        # Of a mixture that goes task by task, no step has two.
+        phases = [list(block) for _, block in groupby(slots, attrgetter("task"))]
+        blocks = phases if self.stage.mixture.phased else [slots]
+        return [block[i : i + size] for block in blocks for i in range(0, len(block), size)]
 
     def _ahead(self, epoch: int) -> Ahead:
         """An epoch as the mixture sees it."""

@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from minbert.encoder import fold
-from minbert.model import Line, load_model, save_model
+from minbert.checkpoint import save_model, take_weights
+from minbert.model import Line
 from minbert.runs import Run, read_lines
 from minbert.statistics import fit_platt, fit_temperature
 from minbert.tasks import Split
@@ -41,10 +41,7 @@ def final(
     Returns:
         What `result.json` says. It holds no times, so a resumed run has the same.
     """
-    checkpoint = load_model(run.folder / "best")
-    # A checkpoint holds LoRA's changes in the weights.
-    fold(setup.model.encoder)
-    setup.model.load_state_dict(checkpoint.state_dict())
+    take_weights(setup.model, run.folder / "best")
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}
     answers: Answers = {}

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 import minbert.distributed as distributed
+from minbert.checkpoint import take_heads
 from minbert.encoder import Loaded, Source, choose_precision, device_of, environment, load_folder, resolve
 from minbert.errors import DataError, MinbertError
-from minbert.model import MultiTaskModel, take_heads
+from minbert.model import MultiTaskModel
 from minbert.recipe import Recipe
 from minbert.storage import digest_of
 from minbert.tasks import TaskData, load_task
@@ -80,8 +81,10 @@ class Setup:
 
 
 def own_methods(recipe: Recipe) -> dict[str, str]:
-    """Methods that were given from Python and are not minbert's: their class, by stage and key."""
-    found = {}
+    """Methods that were given from Python and are not minbert's: their class, by their place in the recipe."""
+    found = {f"tasks.{name}.head": own for name, task in recipe.tasks.items() if (own := _own(task.head))}
+    if own := ", ".join(filter(None, map(_own, recipe.encoder.adapters))):
+        found["encoder.adapters"] = own
     for name, stage in recipe.stages.items():
         values = {
             "weighting": stage.weighting,

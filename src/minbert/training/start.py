@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from minbert.checkpoint import read_settings
 from minbert.encoder import Pooling
 from minbert.errors import RecipeError
 from minbert.inference import checkpoint_of
-from minbert.model import read_settings
 from minbert.recipe import EncoderSpec, Recipe, Stage, load_recipe
 from minbert.runs import Run
 from minbert.storage import MANIFEST, digest_of, valid_folder

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from minbert.encoder import Pooling, Source, resolve
+from minbert.checkpoint import read_settings
+from minbert.encoder import Pooling, Source, for_embeddings, resolve
 from minbert.errors import InputError, RecipeError, RunError
 from minbert.inference import checkpoint_of
-from minbert.model import read_settings
 from minbert.recipe import Recipe
 from minbert.storage import MANIFEST, digest_of, stands, valid_folder
 from minbert.tasks import Classes, Rating, Task
@@ -90,7 +90,7 @@ def find_teacher(named: str, base: Path, name: str, task: Task, asks: frozenset[
     checkpoint = valid_folder(checkpoint_of(folder))
     pooling, theirs = read_settings(checkpoint)
     head = fitting(name, task, theirs, str(folder)) if "scores" in asks else ""
-    how = "cls" if pooling == "cls" else "mean"
+    how = for_embeddings(pooling)
     source = resolve(str(checkpoint / "encoder"))
     return Teacher(str(folder.resolve()), checkpoint, source, head, how, asks, digest_of(checkpoint / MANIFEST))
 

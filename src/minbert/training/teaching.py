@@ -12,11 +12,11 @@ from safetensors.torch import load_file, save
 from torch import Tensor
 
 import minbert.distributed as distributed
+from minbert.checkpoint import load_model
 from minbert.encoder import load_folder
 from minbert.errors import RunError
 from minbert.inference import embed_rows, score_rows
 from minbert.losses import Targets
-from minbert.model import load_model
 from minbert.runs import TEACHERS, Run
 from minbert.text.batches import Rows, texts_of
 from minbert.training.plan import Slot
@@ -159,7 +159,8 @@ def _scores(setup: Setup, teacher: Teacher, columns: Sequence[Sequence[str]], ad
 
 def _vectors(setup: Setup, teacher: Teacher, texts: Sequence[str], advance: Advance) -> Tensor:
     """The teacher's embeddings of texts, of length 1, in half precision."""
-    loaded = load_model(teacher.folder) if teacher.folder else load_folder(teacher.source)
+    source = teacher.source
+    loaded = load_model(teacher.folder) if teacher.folder else load_folder(source, source.longest)
     encoder = loaded.encoder.to(setup.device)
     encoder.precision = setup.precision
     found = embed_rows(encoder, texts_of([texts], loaded.tokenizer), teacher.pooling, advance)

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import minbert.distributed as distributed
+from minbert.checkpoint import read_calibration
 from minbert.encoder import choice, device_of, environment, keep_memory
 from minbert.errors import RunError
 from minbert.gradients import Merge
-from minbert.model import read_calibration
 from minbert.recipe import Recipe, check_recipe
 from minbert.recipe.toml import dotted
 from minbert.runs import Run

@@ -5,10 +5,10 @@ from contextlib import nullcontext
 from typing import Any
 
 import minbert.distributed as distributed
+from minbert.checkpoint import save_model
 from minbert.encoder import peak_memory
 from minbert.errors import MinbertError
 from minbert.metrics import norm_mean, raw_mean
-from minbert.model import save_model
 from minbert.optimizer import AdamWSpec
 from minbert.recipe import Stage
 from minbert.runs import Run, Silent, whole_lines
@@ -123,10 +123,10 @@ class Trainer:
     def _stepper(self, name: str, stage: Stage, plan: StagePlan) -> Stepper:
         """What makes the steps of a stage, before the first one."""
         model, teaching = self.setup.model, self._teaching(plan)
-        shared, heads = trainable(self.setup, stage, list(plan.tasks))
+        shared, own = trainable(self.setup, stage, list(plan.tasks))
         moving = moves_vectors(model)
         assert isinstance(stage.optimizer, AdamWSpec)
-        optimizer = stage.optimizer.build(rates(model, stage, shared, heads), self.start)
+        optimizer = stage.optimizer.build(rates(model, stage, shared, own), self.start)
         losses = {task: part.losses for task, part in plan.tasks.items()}
         self.listener.doing(f"{name}: encoding once" if not moving else name)
         if self.setup.recipe.encoder.adapters:
@@ -134,13 +134,13 @@ class Trainer:
         model.train()
         # A frozen encoder runs as it will be used: without dropout, so that encodings can be computed once.
         model.encoder.train(moving)
-        every_head = [parameter for parameters in heads.values() for parameter in parameters]
-        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *every_head])
+        of_tasks = [parameter for parameters in own.values() for parameter in parameters]
+        live = Live(self.setup, losses, self._advance, stage.regularizers, [*shared, *of_tasks])
         self.forward = live if moving else Frozen(self.setup, losses, plan, self.kept, self._advance)
         groups = layer_groups(model.encoder, shared)
         record = ConflictRecord(name, stage.conflicts_every, plan.steps_per_epoch, groups, self.conflicts)
         thaw = Unfreezing(model.encoder, shared, stage.unfreeze)
-        given = (stage, name, self.setup.recipe.seed, losses, (shared, heads), optimizer, self.forward)
+        given = (stage, name, self.setup.recipe.seed, losses, (shared, own), optimizer, self.forward)
         stepper = Stepper(*given, record, teaching, thaw)
         stepper.memories["mixture"] = plan.start()
         return stepper

@@ -105,7 +105,28 @@ STAGE = [
     (
         'weighting = "gradnorm"\nbatches_per_step = 3\nupdate = "heads"',
         "weighting",
-        "expected shared weights that are trained for 'gradnorm', found heads only; add 'encoder' to update",
+        "expected shared weights that are trained for 'gradnorm', found none; add 'encoder' to update",
+    ),
+    (
+        'merge = "pcgrad"\nbatches_per_step = 3\nupdate = "heads"',
+        "merge",
+        "expected weights that tasks share in update, found ['heads']: there it changes nothing; add 'encoder'",
+    ),
+    (
+        'conflicts_every = 1\nbatches_per_step = 3\nupdate = "heads"',
+        "conflicts_every",
+        "expected weights that tasks share in update, found ['heads']: there it changes nothing; add 'encoder'",
+    ),
+    (
+        'head_lr = 1e-3\nupdate = "encoder"',
+        "head_lr",
+        "expected 'heads' in update, found ['encoder']: it changes nothing",
+    ),
+    ("adapter_lr = 1e-3", "adapter_lr", "expected adapters to train, found encoder.adapters = []: it changes nothing"),
+    (
+        'optimizer = { kind = "adamw", towards = "start" }\nupdate = "heads"',
+        "optimizer.towards",
+        "expected 'encoder' in update, found ['heads']: it changes nothing",
     ),
     ("conflicts_every = 10", "conflicts_every", "with one task in a step nothing conflicts; set batches_per_step"),
     (

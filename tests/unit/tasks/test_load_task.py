@@ -220,8 +220,22 @@ def test_tasks_over_the_same_texts_hold_out_the_same_rows(write: Write, load: Lo
     assert len(first.splits["dev"]) == 30 and second.splits["select"].places == first.splits["select"].places
     assert set(first.splits["dev"].places) < set(second.splits["dev"].places) and len(second.splits["dev"]) == 40
     assert not set(first.splits["train"].places) & {p for s in ("dev", "select") for p in second.splits[s].places}
+    assert second.remarks == ()
     alone = load(Rating(**files, range=(0, 4)), seed=1, select=0.1)
+    wider = load(Rating(**{**files, "dev": 0.3}, range=(0, 4)), seed=1, select=0.1, others=[first])
+    held = {place for places in first.held.values() for place in places}
+    (said,) = wider.remarks
+    count = len(held & set(wider.splits["train"].places))
+    assert said.startswith(f"train: {count} rows that another task of the same files holds out") and count > 20
     for other in ({"train": ("two.csv",)}, {"dev": 0.3}):
         apart = load(Rating(**{**files, **other}, range=(0, 4)), seed=1, select=0.1, others=[first])
         assert apart.splits["select"].places != first.splits["select"].places, other
     assert alone.splits["dev"].places != second.splits["dev"].places
+
+
+def test_the_order_of_a_pairs_columns_does_not_matter(write: Write, load: Load) -> None:
+    write("one.csv", [(f"text {i}", f"other {i}", str(i % 2)) for i in range(100)])
+    files: dict[str, Any] = {"label": "y", "train": ("one.csv",), "dev": 0.2}
+    first = load(YesNo(**files, text=("a", "b")))
+    second = load(Rating(**files, text=("b", "a"), range=(0, 1)), seed=1, others=[first])
+    assert second.splits["dev"].places == first.splits["dev"].places

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import nn
@@ -32,6 +33,9 @@ class Adapter(Value):
 
     It begins as the identity. Either it changes the shared encoder, or it belongs to a task.
     """
+
+    shared: ClassVar[bool]
+    """Whether it changes the encoder of all tasks."""
 
     kind: str
 

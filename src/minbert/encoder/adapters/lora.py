@@ -87,6 +87,7 @@ class Lora(Adapter):
     Deviates: `A` starts uniform within 1/sqrt(inputs), as in the authors' code, where the paper says Gaussian.
     """
 
+    shared = True
     kind: Literal["lora"] = "lora"
     rank: int = Field(default=8, ge=1)
     alpha: float = Field(default=16.0, gt=0)

@@ -52,6 +52,7 @@ class Pal(Adapter):
     attention's weights, and beside MPNet no bias for distances; `V_D` zero.
     """
 
+    shared = False
     kind: Literal["pal"] = "pal"
     width: int = Field(default=204, ge=1)
     heads: int = Field(default=6, ge=1)

@@ -38,7 +38,7 @@ class GradNorm(Weighting):
         """Heads alone have no gradient that could be compared."""
         if shared:
             return []
-        return ["expected shared weights that are trained for 'gradnorm', found heads only; add 'encoder' to update"]
+        return ["expected shared weights that are trained for 'gradnorm', found none; add 'encoder' to update"]
 
     def start(self, squared: Sequence[bool]) -> dict[str, Any]:
         """Ones; no task's first loss is known yet."""

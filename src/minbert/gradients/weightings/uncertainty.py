@@ -11,7 +11,7 @@ from minbert.shapes import Weights
 
 
 class Uncertainty(Weighting):
-    """`sum_i k_i exp(-s_i) L_i + s_i / 2`, with k 1/2 for squared errors and else 1, and s_i learned.
+    """`sum_i k_i exp(-s_i) L_i + s_i / 2`, with k 1/2 for tasks with a squared error, else 1, and s_i learned.
 
     s is the logarithm of the task's noise, its variance or its temperature; it begins at 0 and follows
     `s_i -= lr (1/2 - k_i exp(-s_i) L_i)`. A task's weight comes to rest at `1 / (2 L_i)`.
