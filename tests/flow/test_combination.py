@@ -17,11 +17,13 @@ from tests.conftest import toy_table
 
 from minbert import train
 from minbert.gradients import AnyMerge, AnyWeighting
+from minbert.losses import CrossEntropy
 from minbert.recipe import Stage, check_recipe
 from minbert.recipe.misfits import stage_faults
 from minbert.runs import Silent, read_lines
 from minbert.training import Interrupted, Listener
 from minbert.training import forward as forward_module
+from minbert.training.combination import Combination
 from minbert.training.conflicts import ConflictRecord, layer_groups
 from minbert.training.forward import Live
 from minbert.training.plan import Slot
@@ -43,6 +45,13 @@ def setup(tiny_bert: Path) -> Setup:
     for task in table["tasks"].values():
         task |= {"head": {"kind": "linear", "dropout": 0.0}, "limit": 48}
     return set_up(check_recipe(table, Path(str(resources.files("minbert") / "demo"))))
+
+
+@pytest.mark.parametrize("losses", [["mse", "pearson"], ["pearson", "mse"]])
+def test_a_squared_error_counts_in_whatever_place(losses: list[str]) -> None:
+    stage = Stage(weighting="uncertainty", losses={"near": losses})  # type: ignore[arg-type]
+    both = {"near": stage.losses["near"], "topic": (CrossEntropy(),)}
+    assert Combination(stage, both, {}).factors(["topic", "near"]) == {"topic": 1.0, "near": 0.5}
 
 
 class Separately(Live):

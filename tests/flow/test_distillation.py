@@ -11,7 +11,7 @@ from tests.conftest import toy_table, write_toy
 
 from minbert import train
 from minbert.errors import RecipeError, RunError
-from minbert.inference import load, score_rows
+from minbert.inference import load, load_encoder, score_rows
 from minbert.losses import Distill, Targets
 from minbert.outputs import Outputs
 from minbert.recipe import Recipe, check_recipe
@@ -129,6 +129,22 @@ def test_a_loss_reads_what_the_teacher_says_of_its_rows(table: dict[str, Any], h
     assert sorted(found.tolist()) == sorted(expected.tolist())
     for label in range(4):
         assert sorted(found[labels == label].tolist()) == sorted(expected[train_rows.labels == label].tolist())
+
+
+def test_an_encoder_teaches_what_it_embeds(tiny_bert: Path, table: dict[str, Any], home: Path, tmp_path: Path) -> None:
+    teacher = tmp_path / "short"
+    shutil.copytree(tiny_bert, teacher)
+    (teacher / "sentence_bert_config.json").write_text(json.dumps({"max_seq_length": 8, "do_lower_case": False}))
+    table["stages"]["train"]["teachers"]["questions"] = str(teacher)
+    setup = set_up(check_recipe(table, home))
+    plan = StagePlan("train", setup.recipe.stages["train"], setup.data, 0)
+    found = teaching.teach(setup, "train", plan.rows_used(), {}, Listener(), lambda work: None, None)
+    taught = found.taught["questions"]
+    assert taught.vectors is not None and taught.texts is not None
+    texts = setup.data["questions"].splits["train"].rows(taught.rows).columns[0]
+    expected = load_encoder(teacher, device="cpu").embed(texts, precision="float32")
+    assert load_encoder(tiny_bert, device="cpu").embed(texts, precision="float32") != pytest.approx(expected, abs=1e-2)
+    assert taught.vectors[taught.texts[:, 0]].float().numpy() == pytest.approx(expected, abs=2e-3)
 
 
 def test_a_dry_run_asks_the_teachers_and_writes_nothing(table: dict[str, Any], home: Path) -> None:
