@@ -145,6 +145,12 @@ class TestInit:
         assert "the range [0, 5] was guessed from the data: check it" in said.output
         assert said.output.endswith(f"minbert train {tmp_path / 'new.toml'} --dry-run\n")
 
+    def test_the_recipe_replaces_no_data(self, tmp_path: Path) -> None:
+        file = Path(shutil.copy("data/sentiment.csv", tmp_path / "a.csv"))
+        before = file.read_text()
+        said = refused("init", file, "-o", tmp_path / "." / "a.csv", "--force")
+        assert "expected another file for the recipe than the data" in said and file.read_text() == before
+
     def test_paths_are_relative_to_the_recipe(self, home: Path) -> None:
         (home / "recipes").mkdir()
         good("init", "data/sentiment.csv", home / "data" / "questions.csv", "-o", "recipes/two.toml")
@@ -295,6 +301,7 @@ class TestEvaluate:
         words = ("evaluate", "runs/mine", "--task", "sentiment", "--input", file)
         said = refused(*words)
         assert f"{file}:3: " in said and f"{file}:4: " in said
+        assert said.endswith("\n--skip-bad FILE.jsonl writes such rows there and goes on without\n")
         said_too = good(*words, "--json", "--skip-bad", tmp_path / "bad.jsonl")
         assert json.loads(said_too.output)["rows"] == 2
         assert said_too.errors == f"{file}: 2 bad rows left out, see {tmp_path / 'bad.jsonl'}\n"
@@ -316,6 +323,15 @@ class TestEvaluate:
         good("train", "mine.toml", "--run", "runs/tested", *setting(*sets))
         (found,) = json.loads(good("evaluate", "runs/tested", "--split", "test", "--json").output)
         assert found["task"] == "sentiment" and found["rows"] == 95
+
+
+class TestPages:
+    def test_a_page_replaces_nothing_else(self, tmp_path: Path) -> None:
+        (tmp_path / "march.csv").write_text("mine")
+        assert "expected a page to write, ending in .html, found .csv" in refused(
+            "report", "runs/mine", "-o", tmp_path / "march.csv"
+        )
+        assert (tmp_path / "march.csv").read_text() == "mine"
 
 
 class TestPredict:
@@ -371,6 +387,9 @@ class TestPredict:
         before = sorted(tmp_path.iterdir())
         words = ("predict", "runs/mine", "--task", "sentiment", "--input", tmp_path / "in.csv", "--output")
         assert f"{tmp_path / 'in.csv'}:9002: " in refused(*words, tmp_path / "out.csv")
+        with (tmp_path / "in.csv").open("a") as file:
+            file.write('"balanced again"\n""\n')
+        assert "in.csv:9002: " in (said := refused(*words, tmp_path / "out.csv")) and "in.csv:9004: " in said
         assert (tmp_path / "out.csv").read_text() == "older answers" and sorted(tmp_path.iterdir()) == before
         refused(*words, tmp_path / "new.csv")
         assert sorted(tmp_path.iterdir()) == before
@@ -386,7 +405,9 @@ class TestPredict:
     def test_bad_lines_can_be_left_out_too(self, tmp_path: Path) -> None:
         words = ("predict", "runs/mine", "--task=sentiment", "--skip-bad", tmp_path / "bad.jsonl")
         said = good(*words, given="Good.\n\nBad.\n")
-        assert len(said.output.splitlines()) == 2 and f"left out 1 bad row, see {tmp_path}" in said.errors
+        assert (
+            len(said.output.splitlines()) == 2 and f"standard input: 1 bad row left out, see {tmp_path}" in said.errors
+        )
         assert [json.loads(row)["line"] for row in (tmp_path / "bad.jsonl").read_text().splitlines()] == [2]
 
     def test_other_columns_and_every_class(self, tmp_path: Path) -> None:
@@ -409,7 +430,12 @@ class TestPredict:
         assert "did you mean 'questions'?" in refused("predict", "runs/mine", "--task", "question", given="x")
         assert "--task: expected one of" in refused("predict", "runs/mine", given="x")
         assert "expected a run, found no such folder" in refused("predict", tmp_path / "none", given="x")
-        assert "expected a checkpoint, found none yet" in refused("predict", tmp_path, given="x")
+        said = refused("predict", tmp_path, given="x")
+        assert "expected a run or a checkpoint, found neither; name the folder of a run" in said
+        assert "found neither; did you mean runs/mine?" in refused("predict", "runs", given="x")
+        (tmp_path / "recipe.toml").touch()
+        said = refused("predict", tmp_path, given="x")
+        assert "expected a checkpoint, found none yet; finish the run with" in said
         assert "sentence" in refused("predict", "runs/mine", "--task=sentiment", "--input", "data/questions.csv")
 
     def test_answers_do_not_replace_what_they_answer(self, tmp_path: Path) -> None:

@@ -146,8 +146,8 @@ class TestRecording:
         assert not (tmp_path / "off" / "conflicts.jsonl").exists()
         assert [line["step"] for line in read_lines(tmp_path / "on" / "conflicts.jsonl")][:2] == [1, 3]
 
-    def test_a_frozen_encoder_has_no_gradients_to_compare(self, tiny_bert: Path, tmp_path: Path) -> None:
-        recipe = check_recipe(toy(tiny_bert, update="heads", conflicts_every=1), hostile_data(tmp_path / "data"))
+    def test_a_run_that_did_not_compare_says_how(self, tiny_bert: Path, tmp_path: Path) -> None:
+        recipe = check_recipe(toy(tiny_bert) | {"stages": {}}, hostile_data(tmp_path / "data"))
         train(recipe, tmp_path / "run", with_floors=False)
         assert "found nothing; train with" in refused("conflicts", tmp_path / "run")
 

@@ -18,6 +18,7 @@ from safetensors.torch import load_file, save_file
 from tests.conftest import toy_table
 
 from minbert import train
+from minbert.cli.jobs import going_on
 from minbert.errors import RunError
 from minbert.recipe import check_recipe
 from minbert.runs import Run, read_lines
@@ -248,6 +249,16 @@ class TestSignal:
         train(recipe, run, resume=True)
         train(recipe, tmp_path / "other")
         assert content(run) == content(tmp_path / "other")
+
+    def test_before_the_first_step_it_says_how_to_go_on_too(self, tmp_path: Path) -> None:
+        run = tmp_path / "run"
+        with pytest.raises(KeyboardInterrupt), going_on(run, "the same command"):
+            raise KeyboardInterrupt
+        run.mkdir()
+        (run / "recipe.toml").touch()
+        said = rf"stopped; the run in {run} goes on with the same command"
+        with pytest.raises(Interrupted, match=said), going_on(run, "the same command"):
+            raise KeyboardInterrupt
 
     def test_a_polite_kill_is_the_same(self, tiny_bert: Path, tmp_path: Path) -> None:
         with pytest.raises(Interrupted, match="goes on with resume=True") as caught:

@@ -122,6 +122,17 @@ def test_the_command(old: Path, new: dict[str, Any], home: Path, tmp_path: Path)
     assert said.exit_code == 2 and "result.json: expected a file of the run, found none" in said.stderr
 
 
+def test_a_seed_that_cannot_go_on_is_told_before_the_first_one_trains(
+    old: Path, new: dict[str, Any], home: Path, tmp_path: Path
+) -> None:
+    (home / "seeds.toml").write_text(tomlkit.dumps(new))
+    words = ["train", str(home / "seeds.toml"), "--from", str(old), "--run", str(tmp_path / "run"), "--seeds", "0-1"]
+    for more in ([], ["--dry-run"]):
+        said = CliRunner().invoke(app, [*words, *more])
+        assert said.exit_code == 2 and "seed: expected 0 as in" in said.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def refused(table: dict[str, Any], old: Path, folder: Path) -> str:
     with pytest.raises(MinbertError) as caught:
         train(Recipe.model_validate({**table, "folder": folder}), folder / "never", start=old, with_floors=False)

@@ -3,7 +3,7 @@
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from minbert.errors import DataError
@@ -80,7 +80,9 @@ def _read(
             # Without a place for bad rows the message names the rows themselves, not a file that is gone.
             load_task(name, task, find, seed, share, None, others)
             raise
-        return data, _broken(name, data, sorted(rejects.glob("*.jsonl")))
+        # Remarks on rows that were left out name a file that will be gone; the rows are told one by one.
+        remarks = tuple(remark for remark in data.remarks if place not in remark)
+        return replace(data, remarks=remarks), _broken(name, data, sorted(rejects.glob("*.jsonl")))
 
 
 def _broken(name: str, data: TaskData, rejects: Sequence[Path]) -> list[Broken]:

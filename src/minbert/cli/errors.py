@@ -2,13 +2,17 @@
 
 import functools
 import os
+import re
 import sys
 from collections.abc import Callable
 from typing import ParamSpec, TypeVar
 
 import typer
 
-from minbert.errors import MinbertError
+from minbert.errors import DataError, MinbertError
+
+ROW = re.compile(r":(?!1:)\d+: expected")
+"""The fault of a row; what is wrong with a header cannot be skipped."""
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -23,6 +27,8 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             return command(*args, **kwargs)
         except MinbertError as error:
             typer.echo(f"minbert: {error}" if error.exit_status == 130 else f"error: {error}", err=True)
+            if isinstance(error, DataError) and ROW.search(str(error)) and not kwargs.get("skip_bad", True):
+                typer.echo("--skip-bad FILE.jsonl writes such rows there and goes on without", err=True)
             raise typer.Exit(error.exit_status) from None
         except KeyboardInterrupt:
             typer.echo("minbert: stopped", err=True)

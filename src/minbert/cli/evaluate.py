@@ -1,6 +1,7 @@
 """`minbert evaluate`."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -100,7 +101,7 @@ def file_scores(
     """
     from minbert.inference import load, score_rows
     from minbert.runs import Run
-    from minbert.tasks.data import left_out, rejects_of
+    from minbert.tasks.data import rejects_of
     from minbert.text.batches import texts_of
     from minbert.training.answers import FILE, read_answers
     from minbert.training.details import details, fit_rows
@@ -112,12 +113,10 @@ def file_scores(
     answers = read_answers(run) if worst >= 0 and (run / FILE).is_file() else {}
     found, stems = [], list[str]()
     for name, path in files:
-        spec, bad = model.task(name), list[int]()
+        spec = model.task(name)
         stems.append(path.stem)
         rejects = skip_bad if file else rejects_of(skip_bad, name, stems)
-        rows = labelled_rows(spec, path, rejects, bad.append)
-        if any(bad):
-            typer.echo(left_out(str(path), bad[0], rejects), err=True)
+        rows = labelled_rows(spec, path, rejects, partial(typer.echo, err=True))
         scores = score_rows(model.model, name, texts_of(rows.columns, model.model.tokenizer))
         if worst < 0:
             found.append(scores_of(name, spec, rows.labels, scores))

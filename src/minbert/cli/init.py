@@ -23,6 +23,8 @@ def init(
     from minbert.storage import write_text
     from minbert.text.sniff import TaskGuess, sniff
 
+    if output.resolve() in [file.resolve() for file in files]:
+        raise RecipeError(f"{output}: expected another file for the recipe than the data; choose another -o")
     if output.exists() and not force:
         raise RecipeError(f"{output}: is there already; choose another -o, or --force")
     guesses: list[TaskGuess] = []

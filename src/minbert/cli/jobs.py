@@ -16,12 +16,15 @@ if TYPE_CHECKING:
 
 @contextmanager
 def going_on(folder: "Path", how: str) -> Iterator[None]:
-    """Says after Ctrl-C with which command a run goes on."""
+    """Says after Ctrl-C with which command a run goes on, if it has begun."""
+    from minbert.runs import Run
     from minbert.training import Interrupted
 
     try:
         yield
-    except Interrupted:
+    except (Interrupted, KeyboardInterrupt):
+        if not Run(folder).begun:
+            raise
         raise Interrupted(f"stopped; the run in {folder} goes on with {how}") from None
 
 

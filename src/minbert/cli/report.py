@@ -25,11 +25,14 @@ def report(
     Example: minbert report runs/mine -o mine.html
     """
     from minbert.cli.screen import console
+    from minbert.errors import RunError
     from minbert.reporting.page import compared, experiment_page, gather, map_of, no_map_of, read_experiment, run_page
     from minbert.runs import EXPERIMENT
     from minbert.storage import write_text
 
     file = output or run / "report.html"
+    if file.suffix.lower() not in (".html", ".htm"):
+        raise RunError(f"{file}: expected a page to write, ending in .html, found {file.suffix or 'no suffix'}")
     if (run / EXPERIMENT).is_file():
         with console.status("comparing the arms ..."):
             found = read_experiment(run)

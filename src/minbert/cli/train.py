@@ -112,6 +112,7 @@ def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", name: s
     from minbert.experiments import Job, check_jobs, parse_seeds
     from minbert.reporting.arms import seeds_table
     from minbert.runs import Run
+    from minbert.training import continued, read_start
 
     try:
         seeds = parse_seeds(text)
@@ -119,6 +120,11 @@ def train_seeds(recipe: "Recipe", text: str, stem: Path, given: "Given", name: s
         raise RecipeError(f"--seeds {text}: {fault}") from None
     folders = {seed: stem.with_name(f"{stem.name}-seed-{seed}") for seed in seeds}
     jobs = [Job(stem.name, k, recipe.model_copy(update={"seed": k}), folder) for k, folder in folders.items()]
+    if given.start:
+        # Some recipes can only go on with the run's own seed: that is said before the first one is trained.
+        start = read_start(given.start)
+        for job in jobs:
+            continued(job.recipe, start)
     check_jobs(jobs)
     if dry:
         show_dry_run(jobs[0].recipe, given, name)

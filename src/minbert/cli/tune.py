@@ -123,5 +123,5 @@ def show_search(search: "Search", given: "Given", fresh: int) -> None:
             f"where it was the best of {len(listed)} and so is too high on average: {said(search, chosen)}",
             markup=False,
         )
-    console.print(f"the recipe is {file}", markup=False)
+    console.print(f"the recipe is {file}; next: minbert train {file} --run {search.folder}-best", markup=False)
     end(jobs, failures, "the same command")

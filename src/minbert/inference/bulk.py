@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -13,7 +13,8 @@ from minbert.storage import atomic_file
 from minbert.tasks import Task
 from minbert.text.example import Example
 from minbert.text.lines import Fault
-from minbert.text.readers import examples, fitting
+from minbert.text.readers import examples
+from minbert.text.sniff_format import fitting
 
 CHUNK = 8192
 """Rows in memory at a time: enough to sort by length, little enough to hold."""
@@ -21,9 +22,19 @@ CHUNK = 8192
 PIPE = Path("standard input")
 
 
-def from_file(path: Path, task: Task, keep: Sequence[str] = ()) -> Iterator[Example | Fault]:
-    """The rows of a file that has the task's columns, with the cells of those to be kept."""
-    return examples(path, task.text, None, fitting(path, task.text, None, task.format), tuple(keep))
+def from_file(
+    path: Path, task: Task, keep: Sequence[str] = (), say: Callable[[str], None] = lambda line: None
+) -> Callable[[], Iterator[Example | Fault]]:
+    """What reads the rows of a file that has the task's columns, with the cells of those to be kept.
+
+    Args:
+        path: the file.
+        task: whose columns it has; a label need not be there.
+        keep: other columns.
+        say: hears of a format that had to be guessed.
+    """
+    format = fitting(path, task.text, None, task.format, say)
+    return lambda: examples(path, task.text, None, format, tuple(keep))
 
 
 def from_lines(lines: Iterable[bytes], task: Task, encoding: str = "utf-8") -> Iterator[Example | Fault]:
@@ -48,7 +59,12 @@ def from_lines(lines: Iterable[bytes], task: Task, encoding: str = "utf-8") -> I
 
 
 def answers(
-    model: Predictor, name: str, rows: Iterable[Example], keep: Sequence[str] = (), every: bool = False
+    model: Predictor,
+    name: str,
+    rows: Iterable[Example],
+    keep: Sequence[str] = (),
+    every: bool = False,
+    at_once: int = 0,
 ) -> Iterator[dict[str, Any]]:
     """One dictionary per row: the kept cells, its texts, then the label and its probability, or the score.
 
@@ -60,9 +76,10 @@ def answers(
         rows: its texts.
         keep: the names of the cells that the rows have kept.
         every: the probabilities of all classes too.
+        at_once: rows that are answered together; 0: `CHUNK`.
     """
     task, source = model.task(name), iter(rows)
-    while chunk := list(itertools.islice(source, CHUNK)):
+    while chunk := list(itertools.islice(source, at_once or CHUNK)):
         said = model.predict(name, [row.texts if task.is_pair else row.texts[0] for row in chunk])  # type: ignore[misc]
         for row, answer in zip(chunk, said.rows(every), strict=True):
             given = {**dict(zip(keep, row.kept, strict=True)), **dict(zip(task.text, row.texts, strict=True))}
@@ -84,30 +101,56 @@ def check_output(output: Path) -> None:
 
 
 def write_answers(found: Iterable[dict[str, Any]], task: Task, output: Path | None, pipe: IO[str]) -> int:
-    """Writes answers to a file (.jsonl, else CSV), whole or not at all; or to a pipe, tab separated, without texts.
+    """Writes answers to a file (by its suffix), whole or not at all; or to a pipe, tab separated, without texts.
 
     Returns:
         How many.
+
+    Raises:
+        DataError: a cell with a tab or a line break, where columns are tab separated.
     """
     counted = itertools.count()
     numbered = (answer for answer, _ in zip(found, counted, strict=False))
     if output is None:
         for answer in numbered:
-            pipe.write("\t".join(str(answer[key]) for key in answer if key not in task.text) + "\n")
+            pipe.write(_tabbed(PIPE_OUT, {key: answer[key] for key in answer if key not in task.text}))
         pipe.flush()
     else:
         with atomic_file(output) as file:
-            _write(numbered, output.suffix.lower(), file)
+            _write(numbered, output, file)
     return next(counted)
 
 
-def _write(found: Iterable[dict[str, Any]], suffix: str, file: IO[str]) -> None:
+PIPE_OUT = Path("standard output")
+
+
+def _write(found: Iterable[dict[str, Any]], output: Path, file: IO[str]) -> None:
+    suffix = output.suffix.lower()
     if suffix in (".jsonl", ".ndjson"):
         file.writelines(json.dumps(answer, ensure_ascii=False) + "\n" for answer in found)
         return
     writer: csv.DictWriter[str] | None = None
-    for answer in found:
+    for number, answer in enumerate(found):
+        if suffix == ".tsv":
+            # As it is read: a quote is a character like any other.
+            file.write(_tabbed(output, dict(zip(answer, answer, strict=True))) if not number else "")
+            file.write(_tabbed(output, answer))
+            continue
         if writer is None:
-            writer = csv.DictWriter(file, list(answer), delimiter="\t" if suffix == ".tsv" else ",")
+            writer = csv.DictWriter(file, list(answer))
             writer.writeheader()
         writer.writerow(answer)
+
+
+def _tabbed(place: Path, answer: dict[str, Any]) -> str:
+    """A line of cells with tabs between.
+
+    Raises:
+        DataError: one holds a tab or a line break.
+    """
+    cells = {key: "" if value is None else str(value) for key, value in answer.items()}
+    for key, cell in cells.items():
+        if any(mark in cell for mark in "\t\r\n"):
+            found = f"expected cells without tabs and line breaks, found {cell!r:.60} in {key!r}"
+            raise DataError(f"{place}: {found}; write .csv or .jsonl with --output")
+    return "\t".join(cells.values()) + "\n"

@@ -158,8 +158,11 @@ def checkpoint_of(folder: Path) -> Path:
         raise RunError(f"{folder}: expected a run, found no such folder; `minbert train` makes one")
     if stands(best):
         return best
-    if not (folder / "model.json").exists():
-        raise RunError(
-            f"{folder}: expected a checkpoint, found none yet; finish the run with `minbert train ... --resume`"
-        )
-    return folder
+    if (folder / "model.json").exists():
+        return folder
+    if (folder / "recipe.toml").exists():
+        remedy = "finish the run with `minbert train ... --resume`"
+        raise RunError(f"{folder}: expected a checkpoint, found none yet; {remedy}")
+    inside = sorted(found.parent for depth in ("*", "*/*") for found in folder.glob(f"{depth}/recipe.toml"))
+    remedy = f"did you mean {inside[0]}?" if inside else "name the folder of a run"
+    raise RunError(f"{folder}: expected a run or a checkpoint, found neither; {remedy}")

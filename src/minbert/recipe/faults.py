@@ -82,12 +82,18 @@ def _plain(kind: Any) -> Any:
     return _plain(choices[0]) if get_origin(kind) in (Union, UnionType) and len(choices) == 1 else kind
 
 
-def placed(texts: Texts, path: str, said: str) -> str:
-    """The fault with file and line, if a file has the path."""
+def placed(texts: Texts, path: str, said: str, sets: Sequence[str] = ()) -> str:
+    """The fault with the `--set` that brought it, else with file and line, if a file has the path."""
+    assigned = {assignment.partition("=")[0].strip(): assignment for assignment in sets}
+    for key, assignment in assigned.items():
+        if f"{path}.".startswith(f"{key}."):
+            return f"--set {assignment}: {'' if path == key else path + ': '}{said}"
     for depth in range(path.count(".") + 1, 0, -1):
         prefix = path.split(".")[:depth]
         for layer, text in texts:
             line = line_of(text, [*layer.under, *prefix])
             if line:
                 return f"{layer.file}:{line}: {path}: {said}"
-    return f"{texts[0][0].file}: {path}: {said}" if texts else f"{path}: {said}"
+    brought = next((f"--set {one}" for key, one in assigned.items() if key.startswith(f"{path}.")), "")
+    place = brought or (str(texts[0][0].file) if texts else "")
+    return f"{place}: {path}: {said}" if place else f"{path}: {said}"

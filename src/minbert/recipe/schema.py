@@ -100,11 +100,16 @@ class Recipe(Value):
         lay_sets(table, sets)
         # What may vary is for `minbert tune`; a run is one choice.
         table.pop("tune", None)
-        return cls.check(table, path.parent, layers, complete)
+        return cls.check(table, path.parent, layers, complete, sets)
 
     @classmethod
     def check(
-        cls, table: Table, folder: Path, layers: Sequence[Layer] = (), complete: "Complete | None" = None
+        cls,
+        table: Table,
+        folder: Path,
+        layers: Sequence[Layer] = (),
+        complete: "Complete | None" = None,
+        sets: Sequence[str] = (),
     ) -> "Recipe":
         """A recipe from a table.
 
@@ -113,6 +118,7 @@ class Recipe(Value):
             folder: what paths in it are relative to.
             layers: the files it came from, nearest first, for the lines in errors.
             complete: as for `load`.
+            sets: the assignments that were laid on the table, which errors name.
 
         Raises:
             RecipeError: every fault, at once.
@@ -121,12 +127,12 @@ class Recipe(Value):
         try:
             recipe = cls.model_validate({**table, "folder": folder})
         except ValidationError as fault:
-            raise RecipeError([placed(texts, path, said) for path, said in said_of(fault, table, cls)]) from None
+            raise RecipeError([placed(texts, path, said, sets) for path, said in said_of(fault, table, cls)]) from None
         if complete:
             recipe = complete(recipe)
         misfits = recipe.faults()
         if misfits:
-            raise RecipeError([placed(texts, path, said) for path, said in misfits])
+            raise RecipeError([placed(texts, path, said, sets) for path, said in misfits])
         return recipe
 
     def faults(self) -> list[tuple[str, str]]:

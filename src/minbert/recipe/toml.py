@@ -89,7 +89,22 @@ def lay_sets(table: Table, sets: Sequence[str]) -> None:
     for assignment in sets:
         over = parse_set(assignment)
         _clear(table, over)
-        merge_tables(table, over)
+        *above, key = [part.strip() for part in assignment.partition("=")[0].split(".")]
+        there: Any = table
+        for part in above:
+            there = there.get(part) if isinstance(there, dict) else None
+        if key == "kind" and isinstance(there, dict):
+            # The kind alone: what else stands there is not said to go.
+            there[key] = _value_at(over, [*above, key])
+        else:
+            merge_tables(table, over)
+
+
+def _value_at(table: Table, path: Sequence[str]) -> Any:
+    value: Any = table
+    for part in path:
+        value = value[part]
+    return value
 
 
 def _clear(base: Table, over: Table) -> None:

@@ -154,5 +154,6 @@ def fix_lines(found: Result, folder: Path) -> list[str]:
         lines.append(f"{name}: {fixed['kept']:,} rows of train kept; left out: {dropped}")
     held = sum(part["broken"] for task in found["tasks"].values() for s, part in task["splits"].items() if s != "train")
     bad = " --skip-bad bad.jsonl" if held else ""
-    lines.append(f"wrote {folder}; NOTE.md there says why. next: minbert train {folder / 'recipe.toml'}{bad}")
+    next_ = f"minbert train {folder / 'recipe.toml'} --run runs/{folder.name}{bad}"
+    lines.append(f"wrote {folder}; NOTE.md there says why. next: {next_}")
     return lines

@@ -32,7 +32,8 @@ def negative_log_likelihood(scores: Numbers, labels: Ints, temperature: float = 
     """The mean of `-log p(label)`."""
     scaled = scores.astype(np.float64) / temperature
     logits = np.hstack([np.zeros_like(scaled), scaled]) if scaled.shape[1] == 1 else scaled
-    return float(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+    # 0 and not -0 where all are certain and right.
+    return 0.0 - float(log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def fit_temperature(scores: Numbers, labels: Ints) -> float:

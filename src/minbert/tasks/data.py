@@ -17,7 +17,7 @@ from minbert.tasks.task import Task
 from minbert.text.batches import shuffled
 from minbert.text.example import Example
 from minbert.text.lines import Fault
-from minbert.text.readers import read
+from minbert.text.readers import MOST_FAULTS, examples, sifted
 
 Find = Callable[[str], Path]
 """Where the file that a recipe names is."""
@@ -104,18 +104,19 @@ def load_task(
     faults: list[str] = []
     files = {split: _found(names, find, faults) for split, names in task.files.items() if names}
     remarks: list[str] = []
-    examples = _read(name, task, files, skip_bad, faults, remarks)
-    if faults:
+    rows = _read(name, task, files, skip_bad, faults, remarks)
+    if faults and task.kind == "classes":
+        # A class may stand in broken rows only.
         raise DataError(faults)
-    learned = task.learned([example.label or "" for _, example in examples["train"]])
+    learned = task.learned([example.label or "" for _, example in rows["train"]])
     unread: list[Fault] = []
-    splits = {split: _labelled(learned, rows, unread) for split, rows in examples.items()}
-    if unread:
-        _set_aside(unread, rejects_of(skip_bad, name, ["labels"]))
-        remarks.append(left_out("all files", len(unread), rejects_of(skip_bad, name, ["labels"])))
-    small = [f"{files[split][0]}: expected rows for task {name!r}, found none" for split in splits if not splits[split]]
-    if small or (learned.kind == "classes" and learned.outputs < 2):
-        raise DataError(small or f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one")
+    splits = {split: _labelled(learned, found, unread) for split, found in rows.items()}
+    if faults or (unread and skip_bad is None):
+        raise DataError([*faults, *map(str, unread)])
+    if unread and (rejects := rejects_of(skip_bad, name, ["labels"])):
+        _set_aside(unread, rejects)
+        remarks.append(left_out("all files", len(unread), rejects))
+    _check_rows(name, learned, splits, files, remarks)
     beside = [other for other in others if other.held and other.files["train"] == files["train"]]
     same = [other for other in beside if (set(other.task.text), other.task.dev) == (set(task.text), task.dev)]
     alike = same[0].held if same else {}
@@ -153,21 +154,27 @@ def _read(
     remarks: list[str],
 ) -> dict[str, list[tuple[Path, Example]]]:
     """The rows of all files, by split; what is wrong with them goes to `faults`, or is left out with a remark."""
-    examples: dict[str, list[tuple[Path, Example]]] = {}
+    rows: dict[str, list[tuple[Path, Example]]] = {}
     stems: list[str] = []
     for split, paths in files.items():
-        examples[split] = []
+        rows[split] = []
         for path in paths:
             stems.append(path.stem)
             rejects, bad = rejects_of(skip_bad, name, stems), list[int]()
             try:
-                found = read(path, task.text, task.label, task.format, rejects, bad.append)
-                examples[split] += [(path, example) for example in found]
+                found: Iterable[Example | Fault] = examples(path, task.text, task.label, task.format)
+                # Good rows of a file with faults go on, so that their labels are looked at too.
+                found = sifted(found, path, rejects, bad.append) if rejects else found
+                for row in found:
+                    if isinstance(row, Example):
+                        rows[split].append((path, row))
+                    elif len(faults) < MOST_FAULTS:
+                        faults.append(str(row))
             except DataError as fault:
                 faults += fault.faults
             if any(bad):
                 remarks.append(left_out(split, bad[0], rejects))
-    return examples
+    return rows
 
 
 def rejects_of(skip_bad: Path | None, name: str, stems: list[str]) -> Path | None:
@@ -197,10 +204,24 @@ def _labelled(task: Task, rows: list[tuple[Path, Example]], unread: list[Fault])
     return Split(columns, task.tensor(numbers), tuple(f"{path}:{example.line}" for path, example in kept))
 
 
-def _set_aside(unread: list[Fault], rejects: Path | None) -> None:
-    """Writes rows with unreadable labels as `read` writes its bad rows, or raises if there is no place for them."""
-    if rejects is None:
-        raise DataError([str(fault) for fault in unread])
+def _check_rows(
+    name: str, task: Task, splits: dict[str, Split], files: dict[str, tuple[Path, ...]], remarks: Sequence[str]
+) -> None:
+    """Refuses splits without rows, and classes of which there is one."""
+    without = "".join(f" ({remark})" for remark in remarks)
+    faults = [
+        f"{files[split][0]}: expected rows for task {name!r}, found none{without}"
+        for split in splits
+        if not splits[split]
+    ]
+    if not faults and task.kind == "classes" and task.outputs < 2:
+        faults = [f"{files['train'][0]}: expected two classes or more in {task.label!r}, found one"]
+    if faults:
+        raise DataError(faults)
+
+
+def _set_aside(unread: list[Fault], rejects: Path) -> None:
+    """Writes rows with unreadable labels as `read` writes its bad rows."""
     with atomic_file(rejects) as file:
         for fault in unread:
             record = {"file": str(fault.path), "line": fault.line, "fault": fault.problem, "row": fault.raw}

@@ -24,9 +24,9 @@ __all__ = [
     "Format",
     "JsonLines",
     "Separated",
+    "checked",
     "collected",
     "examples",
-    "fitting",
     "format_of",
     "header",
     "read",
@@ -61,25 +61,6 @@ def format_of(path: Path, given: Format | None = None) -> Format:
             f"the recipe how it is written, for example format = {SUFFIXES['.tsv'].in_recipe()}"
         )
     return given or SUFFIXES[suffix]
-
-
-FIRST = 20
-"""Rows that are looked at to see whether a format fits."""
-
-
-def fitting(path: Path, columns: tuple[str, ...], label: str | None, format: Format | None) -> Format | None:
-    """A run's format where a new file can be read in it, else None if the file's suffix says how it is written.
-
-    The arguments are those of `read`. A pipe is read once, so it has to be in the run's format.
-    """
-    if format is None or path.suffix.lower() not in SUFFIXES or not path.is_file():
-        return format
-    try:
-        with closing(examples(path, columns, label, format)) as rows:
-            fits = any(isinstance(row, Example) for row in islice(rows, FIRST))
-    except DataError:
-        fits = False
-    return format if fits else None
 
 
 def header(path: Path, format: Format | None = None) -> list[str]:
@@ -139,6 +120,13 @@ def collected(
     if faults:
         raise DataError(faults)
     return good
+
+
+def checked(found: Iterable[Example | Fault]) -> None:
+    """Looks through all rows, in bounded memory; raises as `read` does."""
+    faults = [str(row) for row in islice((row for row in found if isinstance(row, Fault)), MOST_FAULTS)]
+    if faults:
+        raise DataError(faults)
 
 
 def sifted(

@@ -1,15 +1,17 @@
 """Guessing how a file is written: its encoding, its separator, its quotes."""
 
 import codecs
-import itertools
-from contextlib import closing
+from collections.abc import Callable
+from contextlib import closing, suppress
+from itertools import islice
 from pathlib import Path
 
 from minbert.errors import DataError
+from minbert.text.example import Example
 from minbert.text.format import Format
 from minbert.text.json_lines import JsonLines
 from minbert.text.lines import Fault, Lines, Row, opened
-from minbert.text.readers import SUFFIXES
+from minbert.text.readers import SUFFIXES, examples
 from minbert.text.separated import Separated
 
 BYTES = 4 << 20
@@ -18,6 +20,51 @@ ROWS = 1_000
 """How many rows are tried with each separator."""
 GOOD = 0.95
 """The share of rows that must have the right number of cells."""
+
+
+FIRST = 20
+"""Rows that are looked at to see whether a format fits."""
+
+
+def fitting(
+    path: Path,
+    columns: tuple[str, ...],
+    label: str | None,
+    format: Format | None,
+    say: Callable[[str], None] = lambda line: None,
+) -> Format | None:
+    """How a new file is written that has a run's columns: as the run's own files, as its suffix says, or otherwise.
+
+    Args:
+        path: the file. A pipe is read once, so it has to be in the run's format.
+        columns: one text column or two.
+        label: the column of the label, or None.
+        format: of the run's own files; None: as their suffix says.
+        say: hears of a format that had to be guessed.
+
+    Returns:
+        The first of these in which a row can be read; where none can, the run's own, whose faults are then told.
+    """
+    default = SUFFIXES.get(path.suffix.lower())
+    if not path.is_file() or _fits(path, columns, label, format or default):
+        return format
+    if format is not None and _fits(path, columns, label, default):
+        return default
+    with suppress(DataError):
+        guessed = sniff_format(path)
+        if _fits(path, columns, label, guessed):
+            say(f"{path}: read as {guessed.in_recipe()}")
+            return guessed
+    return format if format is None or default is None else default
+
+
+def _fits(path: Path, columns: tuple[str, ...], label: str | None, format: Format | None) -> bool:
+    """Whether one of the first rows can be read so."""
+    try:
+        with closing(examples(path, columns, label, format)) as rows:
+            return any(isinstance(row, Example) for row in islice(rows, FIRST))
+    except DataError:
+        return False
 
 
 def sniff_format(path: Path) -> Format:
@@ -78,7 +125,7 @@ def _sample(path: Path, choice: Separated) -> tuple[int, list[Row | Fault]]:
     """How many columns the header has and the first rows."""
     with closing(Lines(path, choice.encoding)) as lines:
         width = len(choice.names(lines))
-        return width, list(itertools.islice(choice.cells(lines, width), ROWS))
+        return width, list(islice(choice.cells(lines, width), ROWS))
 
 
 def _share(path: Path, choice: Separated) -> float:

@@ -10,9 +10,11 @@ from torch import Tensor
 from minbert.errors import RunError
 from minbert.inference import Predictor
 from minbert.tasks import Classes, Split, Task
+from minbert.tasks.data import left_out
 from minbert.text.example import Example
 from minbert.text.lines import Fault
-from minbert.text.readers import collected, examples, fitting
+from minbert.text.readers import collected, examples
+from minbert.text.sniff_format import fitting
 from minbert.values import nearest
 
 
@@ -58,7 +60,7 @@ def test_files(record: dict[str, Any], only: str = "") -> list[tuple[str, Path]]
 
 
 def labelled_rows(
-    task: Task, file: Path, skip_bad: Path | None = None, skipped: Callable[[int], None] = lambda count: None
+    task: Task, file: Path, skip_bad: Path | None = None, say: Callable[[str], None] = lambda line: None
 ) -> Split:
     """The rows of a new labelled file.
 
@@ -67,14 +69,17 @@ def labelled_rows(
         file: with the task's columns and labels.
         skip_bad: where rejected rows go, those with a label that the task does not know among them; None: a bad row is
             an error.
-        skipped: hears how many these were.
+        say: hears how many these were, and of a format that had to be guessed.
 
     Raises:
         DataError: every fault of the file, with its line, at once.
     """
-    format = fitting(file, task.text, task.label, task.format)
+    format = fitting(file, task.text, task.label, task.format, say)
     rows = (_judged(task, file, row) for row in examples(file, task.text, task.label, format))
-    kept = collected(rows, file, skip_bad, skipped)
+    bad: list[int] = []
+    kept = collected(rows, file, skip_bad, bad.append)
+    if any(bad):
+        say(left_out(str(file), bad[0], skip_bad))
     numbers = [label for example in kept if not isinstance(label := task.parse(example.label or ""), str)]
     columns = tuple(tuple(example.texts[i] for example in kept) for i in range(len(task.text)))
     return Split(columns, task.tensor(numbers), tuple(f"{file}:{example.line}" for example in kept))

@@ -28,7 +28,7 @@ HALF = re.compile(r"\.run\.json\.\d+\.tmp")
 
 
 def train(
-    recipe: Recipe,
+    recipe: Recipe | str | Path,
     run: str | Path,
     data: str | Path | None = None,
     *,
@@ -45,7 +45,7 @@ def train(
     """Trains what a recipe says, into a run folder.
 
     Args:
-        recipe: what is to be done.
+        recipe: what is to be done; or a TOML file, or the name of a recipe in the package.
         run: the folder; it must not hold another run.
         data: where the recipe's files are; None: its own folder, then MINBERT_DATA.
         device: `auto`, `cpu`, `cuda`, ...
@@ -68,6 +68,7 @@ def train(
         StorageError: a write failed; the last checkpoint stands.
     """
     listener = listener or Listener()
+    recipe = recipe if isinstance(recipe, Recipe) else Recipe.load(recipe)
     begun = read_start(Path(start)) if start else None
     if begun:
         recipe = continued(recipe, begun)

@@ -86,30 +86,43 @@ class TestFormat:
     def test_the_runs_own_comes_first(self, tmp_path: Path) -> None:
         path = tmp_path / "new.csv"
         path.write_text("day;body\n1;one, two\n")
-        assert texts(from_file(path, self.TASK)) == [("one, two",)]
+        assert texts(from_file(path, self.TASK)()) == [("one, two",)]
 
     @pytest.mark.parametrize(
         ("name", "text"), [("a.csv", "day,body\n1,x\n"), ("a.tsv", "day\tbody\n1\tx\n"), ("a.jsonl", '{"body": "x"}\n')]
     )
     def test_where_it_does_not_fit_the_name_says(self, tmp_path: Path, name: str, text: str) -> None:
         (tmp_path / name).write_text(text)
-        assert texts(from_file(tmp_path / name, self.TASK)) == [("x",)]
+        assert texts(from_file(tmp_path / name, self.TASK)()) == [("x",)]
 
     def test_a_run_of_json_lines_reads_a_table(self, tmp_path: Path) -> None:
         (tmp_path / "new.csv").write_text("body\nx\n")
         task = Classes(text=("body",), labels=("art", "sport"), format=JsonLines(), **FILES)
-        assert texts(from_file(tmp_path / "new.csv", task)) == [("x",)]
+        assert texts(from_file(tmp_path / "new.csv", task)()) == [("x",)]
+
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("a.csv", "day|body\n1|caf\u00e9\n2|tea\n".encode("cp1252")),
+            ("a.txt", "day\tbody\n1\tcaf\u00e9\n2\ttea\n".encode("utf-16")),
+        ],
+    )
+    def test_where_neither_fits_it_is_guessed_and_said(self, tmp_path: Path, name: str, text: bytes) -> None:
+        (tmp_path / name).write_bytes(text)
+        said: list[str] = []
+        assert texts(from_file(tmp_path / name, self.TASK, say=said.append)()) == [("café",), ("tea",)]
+        assert said[0].startswith(f"{tmp_path / name}: read as {{ kind = ") and len(said) == 1
 
     def test_a_first_row_that_is_broken_is_told_in_the_runs_own(self, tmp_path: Path) -> None:
         (tmp_path / "new.csv").write_text("day;body\n1\n2;x\n")
-        first, _ = from_file(tmp_path / "new.csv", self.TASK)
+        first, _ = from_file(tmp_path / "new.csv", self.TASK)()
         assert str(first).endswith("new.csv:2: expected 2 columns, found 1; repair the row or skip it")
 
 
 class TestFile:
     def test_the_label_need_not_be_there(self, tmp_path: Path) -> None:
         (tmp_path / "x.csv").write_text('id,two,one\n1,"b, c",a\n')
-        assert texts(from_file(tmp_path / "x.csv", TASKS["near"])) == [("a", "b, c")]
+        assert texts(from_file(tmp_path / "x.csv", TASKS["near"])()) == [("a", "b, c")]
 
     def test_the_suffix_says_how_it_is_written_and_else_the_task(self, tmp_path: Path) -> None:
         task = TASKS["topic"].model_copy(update={"format": Separated(separator=";")})
@@ -117,7 +130,7 @@ class TestFile:
         (tmp_path / "x.tsv").write_text("x\tbody\n1\ta\n")
         (tmp_path / "x.jsonl").write_text('{"body": "a"}\n')
         for name in ("x.txt", "x.tsv", "x.jsonl"):
-            assert texts(from_file(tmp_path / name, task)) == [("a",)]
+            assert texts(from_file(tmp_path / name, task)()) == [("a",)]
 
 
 class TestAnswers:
@@ -183,9 +196,18 @@ class TestWriting:
         assert [json.loads(line) for line in lines] == list(self.FOUND) and "é" in lines[1]
 
     def test_tsv_reads_back(self, tmp_path: Path) -> None:
-        write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.tsv", sys.stdout)
-        with (tmp_path / "x.tsv").open(encoding="utf-8", newline="") as file:
-            assert [row["body"] for row in csv.DictReader(file, delimiter="\t")] == ['a "b",\nc', "é"]
+        found = [{"body": 'a "b", c', "label": "no, thanks"}, {"body": '"é"', "label": "art"}]
+        write_answers(found, TASKS["topic"], tmp_path / "x.tsv", sys.stdout)
+        assert texts(from_file(tmp_path / "x.tsv", TASKS["topic"])()) == [('a "b", c',), ('"é"',)]
+
+    @pytest.mark.parametrize("cell", ["a\tb", "a\nb"])
+    def test_what_tabs_cannot_hold_is_refused(self, tmp_path: Path, cell: str) -> None:
+        found = [{"id": "1", "body": "x", "label": "art"}, {"id": cell, "body": "x", "label": "art"}]
+        with pytest.raises(DataError, match=r"x\.tsv: expected cells without tabs and line breaks, found 'a"):
+            write_answers(found, TASKS["topic"], tmp_path / "x.tsv", sys.stdout)
+        assert not (tmp_path / "x.tsv").exists()
+        with pytest.raises(DataError, match="standard output: expected cells without tabs"):
+            write_answers(found, TASKS["topic"], None, sys.stdout)
 
     def test_a_pipe_gets_answers_only(self, tmp_path: Path) -> None:
         with (tmp_path / "pipe").open("w") as pipe:

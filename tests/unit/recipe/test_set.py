@@ -8,6 +8,7 @@ import pytest
 from minbert.errors import RecipeError
 from minbert.optimizer import Cosine
 from minbert.recipe import Recipe, parse_set
+from minbert.tasks import Rating
 
 
 @pytest.mark.parametrize(
@@ -73,4 +74,22 @@ def test_a_wrong_value_is_named_by_its_path(assignment: str, path: str, said: st
     with pytest.raises(RecipeError) as caught:
         Recipe.load("quick", [assignment])
     (fault,) = caught.value.faults
-    assert f": {path}: " in fault and said in fault
+    assert fault.startswith(f"--set {assignment}: ") and said in fault
+    assert path in assignment or f": {path}: " in fault
+
+
+def test_what_a_file_says_is_not_put_on_a_set(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text('extends = "quick"\n[stages.train]\nlr = 0\n')
+    with pytest.raises(RecipeError, match=r"mine\.toml:3: stages\.train\.lr: .*greater than 0"):
+        Recipe.load(tmp_path / "mine.toml", ["stages.train.epochs=2"])
+
+
+def test_a_kind_alone_keeps_the_rest_of_its_table() -> None:
+    recipe = Recipe.load("quick", ["tasks.sentiment.kind=rating", "tasks.sentiment.range=[0, 4]"])
+    assert isinstance(recipe.tasks["sentiment"], Rating)
+    assert recipe.tasks["sentiment"].train == Recipe.load("quick").tasks["sentiment"].train
+    schedule = Recipe.load("quick", ["stages.train.schedule={kind='cosine', warmup=0.2}"]).stages["train"].schedule
+    other = Recipe.load(
+        "quick", ["stages.train.schedule={kind='cosine', warmup=0.2}", "stages.train.schedule.kind=linear"]
+    ).stages["train"]
+    assert (schedule.kind, other.schedule.kind, other.schedule.warmup) == ("cosine", "linear", 0.2)  # type: ignore[attr-defined]

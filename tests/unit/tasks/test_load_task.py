@@ -111,6 +111,21 @@ def test_missing_files_and_broken_rows_come_together(write: Write, load: Load, t
     assert found[2].startswith("train.csv:3: expected a text in 'x'") and len(found) == 3
 
 
+def test_bad_rows_and_bad_labels_come_together(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", [("a", "1"), ("", "2"), ("c", "many"), ("d", "3")])
+    write("dev.csv", [("e", "9")])
+    said = faults(load, Rating(text="x", label="y", train="train.csv", dev="dev.csv", range=(0, 5)), tmp_path)  # type: ignore[arg-type]
+    assert [fault.split(": ")[0] for fault in said] == ["train.csv:3", "train.csv:4", "dev.csv:2"]
+
+
+def test_where_all_labels_are_bad_it_is_said_where_they_are(write: Write, load: Load, tmp_path: Path) -> None:
+    write("train.csv", [("a", "1,5"), ("c", "2,5")])
+    write("dev.csv", [("e", "3")])
+    task = Rating(text="x", label="y", train="train.csv", dev="dev.csv", range=(0, 5))  # type: ignore[arg-type]
+    (said,) = faults(load, task, tmp_path, skip_bad=tmp_path / "bad.jsonl")
+    assert "found none (all files: 2 bad rows left out, see " in said and (tmp_path / "bad-mine-labels.jsonl").exists()
+
+
 def test_one_class_alone_cannot_be_learned(write: Write, load: Load, tmp_path: Path) -> None:
     write("train.csv", rows(3, "ham"))
     write("dev.csv", rows(3, "ham"))
