@@ -55,7 +55,7 @@ def fitting(
         if _fits(path, columns, label, guessed):
             say(f"{path}: read as {guessed.in_recipe()}")
             return guessed
-    return format if format is None or default is None else default
+    return format
 
 
 def _fits(path: Path, columns: tuple[str, ...], label: str | None, format: Format | None) -> bool:
