@@ -61,10 +61,7 @@ def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> Non
     Raises:
         WeightsError: tensors do not fit, or the checkpoint has adapters that the model lacks.
     """
-    had = _read_adapters(folder)
-    if had and had != model.of_tasks:
-        said = " and ".join(repr(adapter.kind) for adapter in had)
-        raise WeightsError(f"encoder.adapters: expected {said} as in {folder}, whose heads were trained with it")
+    had = _check_adapters(folder, model)
     for file, part in _parts(model).items():
         if file == HEADS or had:
             with _fitting(folder / file):
@@ -73,6 +70,19 @@ def take_heads(model: MultiTaskModel, folder: Path, tasks: Sequence[str]) -> Non
                     prefix = f"{key_of(task)}."
                     mine = {name.removeprefix(prefix): t for name, t in tensors.items() if name.startswith(prefix)}
                     part[key_of(task)].load_state_dict(mine)
+
+
+def _check_adapters(folder: Path, model: MultiTaskModel) -> tuple[Adapter, ...]:
+    """The tasks' adapters of a whole checkpoint, if the model has them too.
+
+    Raises:
+        WeightsError: it has not.
+    """
+    had = _read_adapters(folder)
+    if had and had != model.of_tasks:
+        said = " and ".join(repr(adapter.kind) for adapter in had)
+        raise WeightsError(f"encoder.adapters: expected {said} as in {folder}, whose heads were trained with it")
+    return had
 
 
 @contextmanager
@@ -116,13 +126,17 @@ def read_calibration(folder: Path) -> dict[str, Line]:
 
 
 def take_weights(model: MultiTaskModel, folder: Path) -> None:
-    """Gives a model the weights of a whole checkpoint of the same tasks; what LoRA adds stands in the encoder's there.
+    """Gives a model the weights and the calibration of a whole checkpoint of the same tasks.
+
+    What LoRA adds stands in the encoder's weights there.
 
     Raises:
         RunError: a file is missing or damaged.
-        WeightsError: tensors do not fit.
+        WeightsError: tensors do not fit, or the tasks' adapters are others.
     """
     folder = valid_folder(folder)
+    _check_adapters(folder, model)
+    model.calibration = read_calibration(folder)
     fold(model.encoder)
     model.encoder.load_state_dict(_encoder_of(folder).encoder.state_dict())
     _take_parts(model, folder)

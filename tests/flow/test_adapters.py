@@ -11,11 +11,12 @@ from safetensors.torch import load_file
 from tests.conftest import toy_table
 
 from minbert import train
-from minbert.checkpoint import load_model, save_model
+from minbert.checkpoint import load_model, save_model, take_weights
 from minbert.encoder import fold, low_rank_parameters
 from minbert.errors import WeightsError
 from minbert.inference import load, load_encoder
 from minbert.losses import CrossEntropy
+from minbert.model import MultiTaskModel
 from minbert.recipe import Recipe, check_recipe
 from minbert.runs import Run, read_lines
 from minbert.training import Interrupted, Listener
@@ -174,6 +175,12 @@ def test_what_an_epoch_scores_is_what_its_checkpoint_scores(tiny_bert: Path, tmp
 
 
 class TestCheckpoint:
+    def test_weights_are_taken_with_adapters_or_not_at_all(self, both: Path) -> None:
+        opened = load(both, precision="float32").model
+        bare = MultiTaskModel(opened.encoder, opened.tokenizer, opened.tasks, opened.pooling)
+        with pytest.raises(WeightsError, match="expected 'pal' as in"):
+            take_weights(bare, both / "best")
+
     def test_predictions_are_those_that_were_scored(self, both: Path) -> None:
         recipe = Recipe.load(both / "recipe.toml")
         setup = set_up(recipe.model_copy(update={"folder": DEMO}))

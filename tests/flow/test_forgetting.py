@@ -52,11 +52,26 @@ class TestRun:
         assert [line["event"] for line in lines] == ["epoch"] and forgetting(lines, METRICS) == []
 
 
+def test_what_a_stage_between_did_is_not_the_next_phases() -> None:
+    lines = [
+        phase("sentiment", sentiment=0.5, questions=0.6),
+        {"event": "epoch", "stage": "train", "dev": {}},
+        {"event": "epoch", "stage": "between", "dev": {}},
+        phase("questions", sentiment=0.3, questions=0.9),
+        phase("sentiment", sentiment=0.4, questions=0.8),
+    ]
+    assert [row["change"] for row in forgetting(lines, METRICS)] == [
+        {},
+        {},
+        pytest.approx({"sentiment": 0.1, "questions": -0.1}),
+    ]
+
+
 class TestMatrix:
     LINES = (
         phase("sentiment", sentiment=0.5, questions=0.6),
         phase("questions", sentiment=0.3, questions=0.9),
-        {"event": "epoch", "dev": {}},
+        {"event": "epoch", "stage": "train", "dev": {}},
         phase("sentiment", 2, sentiment=0.6, questions=0.8, similarity=0.1),
         phase("questions", 2, sentiment=0.5, questions=0.7, similarity=-0.2),
     )

@@ -11,7 +11,7 @@ import typer
 
 from minbert.errors import DataError, MinbertError
 
-ROW = re.compile(r":(?!1:)\d+: expected")
+ROW = re.compile(r":\d+: expected (?!a column|one column|the columns|a header)")
 """The fault of a row; what is wrong with a header cannot be skipped."""
 
 P = ParamSpec("P")

@@ -81,10 +81,18 @@ def _arm(name: str, folders: Sequence[Path]) -> Arm:
     """The finished ones of these runs.
 
     Raises:
-        RunError: a run is damaged.
+        RunError: a run is damaged, or another one than the first but for the seed, or of a seed that there is already.
     """
     finished = [read_finished(folder) for folder in folders if Run(folder).finished]
-    runs = {run.seed: run for run in sorted(finished, key=lambda run: run.seed)}
+    faults, runs = [], dict[int, FinishedRun]()
+    for run in sorted(finished, key=lambda run: run.seed):
+        if run.identity != finished[0].identity:
+            faults.append(f"{run.folder}: expected what {finished[0].folder} is, but for the seed, found another run")
+        elif run.seed in runs:
+            faults.append(f"{run.folder}: expected another seed than {runs[run.seed].folder} has, found {run.seed}")
+        runs.setdefault(run.seed, run)
+    if faults:
+        raise RunError(faults)
     return Arm(name, runs, len(folders) - len(finished))
 
 

@@ -21,6 +21,7 @@ from minbert.statistics import (
 )
 
 CORRELATIONS = ("pearson", "spearman")
+WAYS = {"head": "its head", "embedding": "the cosine of its embeddings"}
 Verdict = Literal["gain", "loss", "noise"]
 
 
@@ -162,6 +163,8 @@ def _why_apart(pairs: Sequence[tuple[Sampled | None, Sampled | None]]) -> str:
             return f"another metric ({control.metric}, {arm.metric})"
         if control.key != arm.key:
             return "other dev rows, or other labels"
+        if control.by != arm.by:
+            return f"scored by {WAYS[control.by]} and by {WAYS[arm.by]}"
     return ""
 
 
@@ -208,7 +211,10 @@ def _scores(arm: Arm, table: Table) -> ArmScores:
     scores: dict[str, list[float]] = {}
     for quantity, weights in _all_means(list(tasks), runs).items():
         own = [
-            sum(w * _own(run[t], quantity) for t, w in weights.items()) for run in runs if weights.keys() <= run.keys()
+            sum(w * _own(run[t], quantity) for t, w in weights.items())
+            for run in runs
+            # A mean of heads and of embeddings is the score of nothing.
+            if weights.keys() <= run.keys() and len({run[t].by for t in weights}) == 1
         ]
         if own:
             scores[quantity] = own

@@ -98,7 +98,8 @@ def _rows(task: Task, dev: Answered, files: dict[str, Any], seed: str) -> Rows:
     """The rows, recognised by their labels, by files and columns, and where they were drawn by the seed."""
     labels = dev.labels.numpy()
     digests = [file["sha256"] for file in files.get("dev") or files["train"]]
-    drawn = [seed] if task.limit or not task.files.get("dev") else []
+    # A limit that dev does not reach draws nothing.
+    drawn = [seed] if 0 < task.limit <= len(labels) or not task.files.get("dev") else []
     return Rows(
         _digest(labels.tobytes().hex(), *task.text, *drawn, *digests), labels, task.answers(dev.scores), dev.leaked
     )

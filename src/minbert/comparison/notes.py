@@ -20,8 +20,7 @@ def notes(arms: Sequence[Arm], found: Comparison, without_leaks: bool) -> list[s
     for one in found.against:
         lines += [f"{task}: no comparison of {one.arm} with {one.control}: {why}" for task, why in one.apart.items()]
     runs = [run for arm in arms for run in arm.runs.values()]
-    if "dev" in {run.result["selected_on"] for run in runs}:
-        lines.append("epochs were selected on dev, on which they are scored here: all scores are somewhat too high")
+    lines += _selections(arms)
     lines += _leaks([run.result for run in runs], without_leaks)
     lines += [f"note: {note}" for note in dict.fromkeys(run.result["note"] for run in runs) if note]
     lines += _recipes(arms)
@@ -41,12 +40,29 @@ def _rule(able: Sequence[Against]) -> str:
     )
 
 
+def _selections(arms: Sequence[Arm]) -> list[str]:
+    """On which rows the arms' epochs were selected, and whose scores are too high for it."""
+    found: dict[str | float, list[str]] = {}
+    for arm in arms:
+        for run in arm.runs.values():
+            if run.result["best"].get("epoch"):
+                found.setdefault(run.result["selected_on"], []).append(arm.name)
+    shares = sorted(share for share in found if isinstance(share, float))
+    lines = [f"epochs were selected on {' or '.join(f'{s:.0%}' for s in shares)} of train, held out"] if shares else []
+    if "dev" in found:
+        chosen = list(dict.fromkeys(found["dev"]))
+        ready = [arm for arm in arms if arm.runs]
+        whose = "all scores" if len(chosen) == len(ready) else f"the scores of {', '.join(chosen)}"
+        lines.append(f"epochs were selected on dev, on which they are scored here: {whose} are somewhat too high")
+    return lines
+
+
 def _leaks(results: Sequence[dict[str, Any]], without: bool) -> list[str]:
     counts: dict[tuple[str, int], set[int]] = {}
     for result in results:
         for name, task in result["tasks"].items():
             counts.setdefault((name, task["dev_rows"]), set()).add(task["dev_leaked_rows"])
-    remedy = "left out here" if without else "--without-leaks leaves them out"
+    remedy = "left out here, but not of the floors" if without else "--without-leaks leaves them out"
     lines = []
     for (name, rows), leaked in sorted(counts.items()):
         # Where a share of train is held out or drawn, it is another one under another seed.

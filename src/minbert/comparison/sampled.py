@@ -26,6 +26,7 @@ class Sampled:
     Attributes:
         key: the same for runs that can be compared; their rows were drawn together.
         metric: the task's own.
+        by: what gave the scores: `head` or `embedding`.
         rows: how many count.
         score: on all of them.
         draws: the score on each drawing of rows, (draws,).
@@ -34,6 +35,7 @@ class Sampled:
 
     key: Key
     metric: Metric
+    by: str
     rows: int
     score: float
     draws: npt.NDArray[np.float64]
@@ -65,7 +67,8 @@ def sample_runs(arms: Sequence[Arm], without_leaks: bool, advance: Advance, draw
         found = _scores(first.tasks[task], task, rows, keep, advance, draws)
         key = (number, *_key(first, task))
         for place, (score, drawn, right) in zip(runs, found, strict=True):
-            table[place][task] = Sampled(key, first.tasks[task].scored_by, int(keep.sum()), score, drawn, right)
+            by = runs[place].result["tasks"][task].get("scored_by", "head")
+            table[place][task] = Sampled(key, first.tasks[task].scored_by, by, int(keep.sum()), score, drawn, right)
     return table
 
 

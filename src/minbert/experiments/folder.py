@@ -61,9 +61,12 @@ class Job:
 
     @property
     def raw(self) -> float | None:
-        """The raw mean of dev; None if it is not finished, or a task has no score."""
+        """The raw mean of dev; None if it is not finished, or some tasks are scored by embeddings or not at all."""
         run = Run(self.folder)
-        return run.read("result.json").get("raw") if run.finished else None
+        result = run.read("result.json") if run.finished else {"tasks": {}}
+        # A mean of heads and of embeddings is the score of nothing.
+        ways = {task["scored_by"] for task in result["tasks"].values()}
+        return result.get("raw") if len(ways) == 1 else None
 
     @property
     def failure(self) -> str:

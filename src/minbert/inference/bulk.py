@@ -3,7 +3,7 @@
 import csv
 import itertools
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
@@ -46,6 +46,7 @@ def from_lines(lines: Iterable[bytes], task: Task, encoding: str = "utf-8") -> I
     for number, line in enumerate(lines, 1):
         try:
             text = line.decode(encoding).rstrip("\r\n")
+            text = text.removeprefix("\ufeff") if number == 1 else text
         except UnicodeDecodeError as error:
             found = f"the byte 0x{line[error.start]:02x}"
             shown = line.decode(encoding, "backslashreplace").rstrip("\r\n")
@@ -83,7 +84,12 @@ def answers(
         said = model.predict(name, [row.texts if task.is_pair else row.texts[0] for row in chunk])  # type: ignore[misc]
         for row, answer in zip(chunk, said.rows(every), strict=True):
             given = {**dict(zip(keep, row.kept, strict=True)), **dict(zip(task.text, row.texts, strict=True))}
-            yield given | {f"predicted_{key}" if key in given else key: value for key, value in answer.items()}
+            yield given | {_free(key, given): value for key, value in answer.items()}
+
+
+def _free(name: str, taken: Mapping[str, Any]) -> str:
+    """A name for an answer that the row has not got yet."""
+    return _free(f"predicted_{name}", taken) if name in taken else name
 
 
 SUFFIXES = (".csv", ".tsv", ".jsonl", ".ndjson")
@@ -139,7 +145,12 @@ def _write(found: Iterable[dict[str, Any]], output: Path, file: IO[str]) -> None
         if writer is None:
             writer = csv.DictWriter(file, list(answer))
             writer.writeheader()
-        writer.writerow(answer)
+        writer.writerow({key: _cell(value) for key, value in answer.items()})
+
+
+def _cell(value: Any) -> str:
+    """A value in a table: text as it is, nothing for none, all else as JSON."""
+    return value if isinstance(value, str) else "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
 def _tabbed(place: Path, answer: dict[str, Any]) -> str:
@@ -148,7 +159,7 @@ def _tabbed(place: Path, answer: dict[str, Any]) -> str:
     Raises:
         DataError: one holds a tab or a line break.
     """
-    cells = {key: "" if value is None else str(value) for key, value in answer.items()}
+    cells = {key: _cell(value) for key, value in answer.items()}
     for key, cell in cells.items():
         if any(mark in cell for mark in "\t\r\n"):
             found = f"expected cells without tabs and line breaks, found {cell!r:.60} in {key!r}"

@@ -85,15 +85,17 @@ def _plain(kind: Any) -> Any:
 def placed(texts: Texts, path: str, said: str, sets: Sequence[str] = ()) -> str:
     """The fault with the `--set` that brought it, else with file and line, if a file has the path."""
     assigned = {assignment.partition("=")[0].strip(): assignment for assignment in sets}
-    for key, assignment in assigned.items():
-        if f"{path}.".startswith(f"{key}."):
-            return f"--set {assignment}: {'' if path == key else path + ': '}{said}"
+    above = [key for key in assigned if f"{path}.".startswith(f"{key}.")]
+    if above:
+        key = max(above, key=len)
+        return f"--set {assigned[key]}: {'' if path == key else path + ': '}{said}"
+    brought = next((f"--set {one}" for key, one in assigned.items() if key.startswith(f"{path}.")), "")
+    if brought:
+        return f"{brought}: {path}: {said}"
     for depth in range(path.count(".") + 1, 0, -1):
         prefix = path.split(".")[:depth]
         for layer, text in texts:
             line = line_of(text, [*layer.under, *prefix])
             if line:
                 return f"{layer.file}:{line}: {path}: {said}"
-    brought = next((f"--set {one}" for key, one in assigned.items() if key.startswith(f"{path}.")), "")
-    place = brought or (str(texts[0][0].file) if texts else "")
-    return f"{place}: {path}: {said}" if place else f"{path}: {said}"
+    return f"{texts[0][0].file}: {path}: {said}" if texts else f"{path}: {said}"

@@ -23,9 +23,9 @@ def stage_faults(stage: Stage, tasks: Tasks, adapters: Sequence[Adapter]) -> lis
         tasks: of the recipe.
         adapters: of its encoder.
     """
-    looks = (_names, _losses, _teachers, _regularizers)
+    looks = (_names, _losses, _teachers, _regularizers, _layers)
     found = [fault for look in looks for fault in look(stage, tasks)]
-    return [*found, *_rates(stage, adapters), *_together(stage, tasks, _shares(stage, adapters))]
+    return [*found, *_together(stage, tasks, _shares(stage, adapters))]
 
 
 def _names(stage: Stage, tasks: Tasks) -> Iterator[Misfit]:
@@ -104,28 +104,14 @@ def _shares(stage: Stage, adapters: Sequence[Adapter]) -> bool:
     return _layers_move(stage) or ("adapters" in stage.update and any(adapter.shared for adapter in adapters))
 
 
-def _rates(stage: Stage, adapters: Sequence[Adapter]) -> Iterator[Misfit]:
-    """Settings of weights that do not move."""
+def _layers(stage: Stage, tasks: Tasks) -> Iterator[Misfit]:
+    """Settings of layers that do not move, and an optimizer that steps are not made for."""
+    if not _layers_move(stage):
+        still = f"expected 'encoder' in update, found {list(stage.update)}: no layer moves; add it"
+        settings = (("lr_decay", stage.lr_decay != 1), ("unfreeze", stage.unfreeze > 0))
+        yield from ((key, still) for key, given in settings if given)
     if not isinstance(stage.optimizer, AdamWSpec):
         yield "optimizer", f"expected 'adamw', found {stage.optimizer.kind!r}: steps and snapshots are made for it"
-        return
-    moved = {
-        "encoder": _layers_move(stage),
-        "heads": "heads" in stage.update,
-        "adapters": "adapters" in stage.update and bool(adapters),
-    }
-    settings = (
-        ("lr_decay", "encoder", stage.lr_decay != 1),
-        ("unfreeze", "encoder", stage.unfreeze > 0),
-        ("head_lr", "heads", bool(stage.head_lr)),
-        ("adapter_lr", "adapters", stage.adapter_lr > 0),
-        ("optimizer.towards", "encoder", stage.optimizer.towards == "start" and not _shares(stage, adapters)),
-    )
-    for key, part, given in settings:
-        if given and not moved[part]:
-            lacking = f"{part!r} in update, found {list(stage.update)}"
-            lacking = "adapters to train, found encoder.adapters = []" if part in stage.update else lacking
-            yield key, f"expected {lacking}: it changes nothing; add some, or leave it out"
 
 
 def _together(stage: Stage, tasks: Tasks, shared: bool) -> Iterator[Misfit]:
@@ -133,10 +119,12 @@ def _together(stage: Stage, tasks: Tasks, shared: bool) -> Iterator[Misfit]:
     yield from (("weighting", f) for f in stage.weighting.faults(stage.epochs, shared))
     if not shared:
         alone = f"expected weights that tasks share in update, found {list(stage.update)}"
-        for key, given in (("merge", not stage.merge.plain), ("conflicts_every", stage.conflicts_every > 0)):
+        for key, given, off in (
+            ("merge", not stage.merge.plain, "'sum'"),
+            ("conflicts_every", stage.conflicts_every > 0, "0"),
+        ):
             if given:
-                yield key, f"{alone}: there it changes nothing; add 'encoder' to update, or leave it out"
-        return
+                yield key, f"{alone}: there it changes nothing; add 'encoder' to update, or set it to {off}"
     single = "" if stage.batches_per_step > 1 else "batches_per_step = 1"
     reason = f"mixture {stage.mixture.kind!r}" if stage.mixture.phased else single
     if not reason or len(stage.trained(tasks)) < 2:
@@ -145,11 +133,11 @@ def _together(stage: Stage, tasks: Tasks, shared: bool) -> Iterator[Misfit]:
     remedy = "set batches_per_step to the number of tasks, mixture to round_robin"
     for key, kind, together in (
         ("weighting", stage.weighting.kind, stage.weighting.apart),
-        ("merge", stage.merge.kind, not stage.merge.plain),
+        ("merge", stage.merge.kind, not stage.merge.plain and shared),
     ):
         if together:
             yield key, f"expected steps with several tasks for {kind!r}, {alone} it changes nothing; {remedy}"
-    if stage.conflicts_every:
+    if stage.conflicts_every and shared:
         yield "conflicts_every", f"expected steps with several tasks, {alone} nothing conflicts; {remedy}"
 
 

@@ -27,10 +27,11 @@ def score_grid(arms: Sequence[Arm], found: Comparison) -> Grid:
 
 
 def floors_of(arms: Sequence[Arm], floor: str, correlations: Sequence[str]) -> dict[str, float]:
-    """A floor of each task by the control's run, and their means where all tasks have it."""
-    result = next(iter(arms[0].runs.values())).result
-    found: dict[str, float] = {n: t["floors"][floor] for n, t in result["tasks"].items() if floor in t["floors"]}
-    if found.keys() == result["tasks"].keys():
+    """A floor of each task, by the first arm that has the task; and their means where all arms have all tasks."""
+    of_arms = [next(iter(arm.runs.values())).result["tasks"] for arm in arms]
+    tasks = {name: task for tasks in reversed(of_arms) for name, task in tasks.items()}
+    found: dict[str, float] = {name: task["floors"][floor] for name, task in tasks.items() if floor in task["floors"]}
+    if all(found.keys() == its.keys() for its in of_arms):
         norm = [(value + 1) / 2 if name in correlations else value for name, value in found.items()]
         found |= {"raw": fmean(found.values()), "norm": fmean(norm)}
     return found

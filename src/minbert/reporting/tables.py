@@ -137,7 +137,9 @@ def forgetting_table(rows: list[Result], tasks: list[str]) -> Table:
             own = "*" if task == row["task"] else ""
             scores.append(number(row["scores"].get(task)) + own + ("" if change is None else f" {change:+.3f}"))
         cells.append([f"{row['stage']} {row['epoch']}, after {row['task']}", *scores])
-    return table("forgetting: dev after each task's phase (* the task just trained)", ["", *tasks], cells)
+    return table(
+        "forgetting: up to 1,000 rows of dev after each task's phase (* the task just trained)", ["", *tasks], cells
+    )
 
 
 def dry_tables(found: Result) -> list[Table]:

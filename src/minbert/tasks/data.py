@@ -87,7 +87,7 @@ def load_task(
     """Reads a task's files and splits them.
 
     Tasks that read the same text columns of the same files, and hold out the same share, hold out the same rows, so
-    that none learns from a row that another holds out. Where the columns or shares differ a remark says so.
+    that none learns from a row that another holds out. Where one does a remark says so.
 
     Args:
         name: of the task.
@@ -117,8 +117,8 @@ def load_task(
         _set_aside(unread, rejects)
         remarks.append(left_out("all files", len(unread), rejects))
     _check_rows(name, learned, splits, files, remarks)
-    beside = [other for other in others if other.held and other.files["train"] == files["train"]]
-    same = [other for other in beside if (set(other.task.text), other.task.dev) == (set(task.text), task.dev)]
+    beside = [other for other in others if set(other.files["train"]) & set(files["train"])]
+    same = [other for other in beside if other.files["train"] == files["train"] and _hold_alike(other.task, task)]
     alike = same[0].held if same else {}
     held: dict[str, tuple[str, ...]] = {}
     for split, share in (("dev", task.dev), ("select", select)):
@@ -130,7 +130,7 @@ def load_task(
             drawn = shuffled(np.arange(len(splits[split])), seed, name, split, "limit")[: task.limit]
             remarks.append(f"{split}: {task.limit:,} of {len(splits[split]):,} rows, drawn once")
             splits[split] = splits[split].rows(np.sort(drawn))
-    remarks += [] if alike else _learned_from(splits["train"], beside)
+    remarks += _crossed(splits["train"], held, beside)
     return TaskData(learned, splits, tuple(remarks), files, held)
 
 
@@ -228,12 +228,23 @@ def _set_aside(unread: list[Fault], rejects: Path) -> None:
             file.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
-def _learned_from(train: Split, beside: Sequence[TaskData]) -> list[str]:
-    """Says that rows which other tasks of the same files hold out are learned from here."""
-    known = {place for other in beside for places in other.held.values() for place in places}
-    count = sum(place in known for place in train.places)
-    said = "another task of the same files holds out: columns or shares of dev differ; give both the same, or a file"
-    return [f"train: {count:,} rows that {said}"] if count else []
+def _hold_alike(one: Task, other: Task) -> bool:
+    """Whether two tasks over the same files hold out the same rows: by the same texts and share, if any, of dev."""
+    shares = [task.dev if isinstance(task.dev, float) else 0.0 for task in (one, other)]
+    return set(one.text) == set(other.text) and shares[0] == shares[1]
+
+
+def _crossed(train: Split, held: dict[str, tuple[str, ...]], beside: Sequence[TaskData]) -> list[str]:
+    """Says that rows are learned by one task which another one over the same files holds out."""
+    why = "columns or shares of dev differ; give both the same, or a file for dev"
+    mine, learned = {place for places in held.values() for place in places}, set(train.places)
+    theirs = {place for other in beside for places in other.held.values() for place in places}
+    known = {place for other in beside for place in other.splits["train"].places}
+    counts = {
+        f"train: {len(theirs & learned):,} rows that another task of the same files holds out": theirs & learned,
+        f"held out: {len(mine & known):,} rows that another task of the same files learns from": mine & known,
+    }
+    return [f"{said}: {why}" for said, rows in counts.items() if rows]
 
 
 def _hold(

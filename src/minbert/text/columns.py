@@ -30,7 +30,8 @@ LABEL = re.compile(
 )
 """What columns of labels are often called."""
 
-DECIMAL_COMMA = re.compile(r"([+-]?\d+),(\d+)")
+DECIMAL_COMMA = re.compile(r"[+-]?\d+,(\d\d?|\d{4,})")
+"""Three digits behind a comma are rather thousands."""
 
 
 @dataclass(frozen=True)
@@ -153,7 +154,7 @@ def _cell(value: Any) -> str:
 def number_in(value: str) -> float | None:
     """The finite number that a cell holds, also with a decimal comma."""
     try:
-        number = float(DECIMAL_COMMA.sub(r"\1.\2", value))
+        number = float(value.replace(",", ".") if DECIMAL_COMMA.fullmatch(value) else value)
     except ValueError:
         return None
     return number if math.isfinite(number) else None

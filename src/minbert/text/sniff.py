@@ -192,10 +192,12 @@ def _label(column: Column, texts: int) -> _Label | None:
 
 
 def _about_header(columns: list[Column]) -> list[str]:
-    """Whether the line that was taken for the header looks like a row: a name that is a value, or as long as a text."""
+    """Whether what was taken for the header looks like a row: a name is a number or a value, or as long as a text."""
+    # One class may well be called like its column; beside a name that reads like a sentence it is none.
+    worded = any(len(column.name.split()) > 2 for column in columns)
     for column in columns:
         number = column.numbers and number_in(column.name) is not None
-        if number or column.name in column.counts or len(column.name) > LONGEST_NAME:
+        if number or (worded and column.name in column.counts) or len(column.name) > LONGEST_NAME:
             shown = textwrap.shorten(column.name, LONGEST_NAME, placeholder=" ...")
             return [
                 f"line 1 was taken for the names of the columns, but {shown!r} looks like a value: if it is a row, "

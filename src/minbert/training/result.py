@@ -42,6 +42,8 @@ def final(
         What `result.json` says. It holds no times, so a resumed run has the same.
     """
     take_weights(setup.model, run.folder / "best")
+    # Killed after it was fitted, it is fitted again, on scores without it.
+    setup.model.calibration = {}
     floors = run.read("floors.json") if (run.folder / "floors.json").exists() else {}
     tasks: dict[str, Any] = {}
     answers: Answers = {}

@@ -104,5 +104,7 @@ def load_memories(folder: Path, model: MultiTaskModel, optimizer: AdamW) -> dict
     found: dict[str, Memory] = state["memories"]
     for name in found:
         prefix = f"{name}:"
-        found[name] |= {key.removeprefix(prefix): value for key, value in tensors.items() if key.startswith(prefix)}
+        # Copies: a file's tensors lie at any address, and the last bit of a product may depend on that.
+        mine = {key.removeprefix(prefix): value.clone() for key, value in tensors.items() if key.startswith(prefix)}
+        found[name] |= mine
     return found

@@ -46,6 +46,18 @@ def test_another_encoder_or_method_is_another_arm(tmp_path: Path) -> None:
     assert [name for name, _, _ in shape(*folders)] == ["a", "b", "c"]
 
 
+def test_a_folder_of_seeds_has_one_recipe_and_each_seed_once(tmp_path: Path) -> None:
+    control = write_run(tmp_path / "control", settings="lr = 3e-4")
+    write_run(tmp_path / "mix" / "seed-0", 0, settings="lr = 1e-4")
+    write_run(tmp_path / "mix" / "seed-1", 1, settings="lr = 2e-4")
+    write_run(tmp_path / "mix" / "seed-2", 0, settings="lr = 1e-4")
+    with pytest.raises(RunError) as caught:
+        read_arms([control, tmp_path / "mix"])
+    said = sorted(fault.removeprefix(f"{tmp_path}/") for fault in caught.value.faults)
+    assert said[0].startswith("mix/seed-1: expected what") and "but for the seed, found another run" in said[0]
+    assert said[1].startswith("mix/seed-2: expected another seed than") and len(said) == 2
+
+
 def test_a_folder_of_seeds_is_an_arm(tmp_path: Path) -> None:
     folder = write_experiment(tmp_path / "surgery", {"sum": 1.0, "pcgrad": 1.2}, seeds=2)
     assert shape(folder / "pcgrad", folder / "sum") == [("pcgrad", [0, 1], 0), ("sum", [0, 1], 0)]

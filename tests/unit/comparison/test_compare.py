@@ -1,5 +1,6 @@
 """What is compared with what, and what it is called."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -157,6 +158,33 @@ def test_rows_that_train_gives_away_can_be_left_out(surgery: Path) -> None:
     assert every.arms[0].scores["topic"] != clean.arms[0].scores["topic"]
     arms = read_arms([surgery])
     assert any("3 of 80 dev rows can be had from train; left out here" in line for line in notes(arms, clean, True))
+
+
+def test_heads_are_not_compared_with_embeddings(tmp_path: Path) -> None:
+    folders = [write_run(tmp_path / name, settings=f'name = "{name}"') for name in ("one", "all")]
+    for folder in folders:
+        result = json.loads((folder / "result.json").read_text())
+        for task, found in result["tasks"].items():
+            found["scored_by"] = "embedding" if folder.name == "one" and task != "topic" else "head"
+        (folder / "result.json").write_text(json.dumps(result))
+    found = compare(read_arms(folders), silent)
+    assert set(found.arms[0].scores) == {"topic", "same", "near"} and "raw" in found.arms[1].scores
+    (one,) = found.against
+    assert [contrast.quantity for contrast in one.contrasts] == ["topic"]
+    why = "scored by the cosine of its embeddings and by its head"
+    assert one.apart == {"same": why, "near": why}
+
+
+def test_the_notes_say_whose_epochs_were_selected_on_dev(tmp_path: Path) -> None:
+    folders = [
+        write_run(tmp_path / "a", settings='name = "a"'),
+        write_run(tmp_path / "b", settings='name = "b"', selected_on=0.1),
+        write_run(tmp_path / "c", settings='name = "c"', best={"stage": None, "epoch": None}),
+    ]
+    arms = read_arms(folders)
+    said = notes(arms, compare(arms, silent), False)
+    assert "epochs were selected on 10% of train, held out" in said
+    assert "epochs were selected on dev, on which they are scored here: the scores of a are somewhat too high" in said
 
 
 def test_one_task_is_its_own_mean(tmp_path: Path) -> None:

@@ -23,5 +23,8 @@ def test_rows_that_the_seed_drew_are_others_under_another() -> None:
 
     assert identity(share, files, "0") == identity(share, files, "0") != identity(share, files, "1")
     assert identity(file, named, "0") == identity(file, named, "1") != identity(other, named, "0")
-    limited = file.model_copy(update={"limit": 2})
+    rows = len(dev.labels)
+    limited = file.model_copy(update={"limit": rows})
     assert identity(limited, named, "0") != identity(limited, named, "1")
+    whole = file.model_copy(update={"limit": rows + 1})
+    assert identity(whole, named, "0") == identity(whole, named, "1") == identity(file, named, "2")

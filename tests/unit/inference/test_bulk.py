@@ -66,6 +66,10 @@ class TestLines:
         assert isinstance(good, Example)
         assert str(bad).startswith(f"standard input:2: expected {wanted}, found ")
 
+    def test_a_byte_order_mark_is_no_text(self) -> None:
+        lines = [b"\xef\xbb\xbfcaf\xc3\xa9\n", b"tea\n"]
+        assert texts(from_lines(lines, TASKS["topic"])) == [("café",), ("tea",)]
+
     def test_a_line_in_another_encoding_is_named(self) -> None:
         good, bad = from_lines([b"caf\xc3\xa9\n", b"caf\xe9\n"], TASKS["topic"])
         assert isinstance(good, Example) and isinstance(bad, Fault)
@@ -177,6 +181,12 @@ class TestAnswers:
         named.model.tasks["topic"] = TASKS["topic"]
         assert found["label"] == "a film" and found["predicted_label"] in ("art", "sport", "no, thanks")
 
+    def test_no_name_is_taken_twice(self, model: Predictor) -> None:
+        rows = [Example(("a film",), None, 2, ("art", "sport"))]
+        (found,) = answers(model, "topic", rows, ["label", "predicted_label"])
+        assert (found["label"], found["predicted_label"]) == ("art", "sport")
+        assert found["predicted_predicted_label"] in ("art", "sport", "no, thanks")
+
 
 class TestWriting:
     FOUND = (
@@ -194,6 +204,15 @@ class TestWriting:
         write_answers(self.FOUND, TASKS["topic"], tmp_path / "x.jsonl", sys.stdout)
         lines = (tmp_path / "x.jsonl").read_text(encoding="utf-8").splitlines()
         assert [json.loads(line) for line in lines] == list(self.FOUND) and "é" in lines[1]
+
+    @pytest.mark.parametrize("name", ["x.csv", "x.tsv"])
+    def test_values_of_json_are_json_in_a_table(self, tmp_path: Path, name: str) -> None:
+        found = [{"id": {"a": [1, "é"]}, "ok": True, "gone": None, "label": "art"}]
+        write_answers(found, TASKS["topic"], tmp_path / name, sys.stdout)
+        with (tmp_path / name).open(encoding="utf-8", newline="") as file:
+            kept = csv.QUOTE_NONE if name == "x.tsv" else csv.QUOTE_MINIMAL
+            (row,) = csv.DictReader(file, delimiter="\t" if name == "x.tsv" else ",", quoting=kept)
+        assert row == {"id": '{"a": [1, "é"]}', "ok": "true", "gone": "", "label": "art"}
 
     def test_tsv_reads_back(self, tmp_path: Path) -> None:
         found = [{"body": 'a "b", c', "label": "no, thanks"}, {"body": '"é"', "label": "art"}]

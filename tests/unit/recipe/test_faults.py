@@ -118,15 +118,9 @@ STAGE = [
         "expected weights that tasks share in update, found ['heads']: there it changes nothing; add 'encoder'",
     ),
     (
-        'head_lr = 1e-3\nupdate = "encoder"',
-        "head_lr",
-        "expected 'heads' in update, found ['encoder']: it changes nothing",
-    ),
-    ("adapter_lr = 1e-3", "adapter_lr", "expected adapters to train, found encoder.adapters = []: it changes nothing"),
-    (
-        'optimizer = { kind = "adamw", towards = "start" }\nupdate = "heads"',
-        "optimizer.towards",
-        "expected 'encoder' in update, found ['heads']: it changes nothing",
+        'weighting = "famo"\nupdate = "heads"',
+        "weighting",
+        "with one task in a step it changes nothing; set batches_per_step",
     ),
     ("conflicts_every = 10", "conflicts_every", "with one task in a step nothing conflicts; set batches_per_step"),
     (

@@ -78,6 +78,20 @@ def test_a_wrong_value_is_named_by_its_path(assignment: str, path: str, said: st
     assert path in assignment or f": {path}: " in fault
 
 
+@pytest.mark.parametrize(
+    ("sets", "brought"),
+    [
+        (["stages={}", "stages.train.lr=abc"], "stages.train.lr=abc"),
+        (["stages.train={lr=1}", "stages.train.lr=abc"], "stages.train.lr=abc"),
+        (["stages.train.optimizer.kind=sgd"], "stages.train.optimizer.kind=sgd"),
+    ],
+)
+def test_the_set_that_brought_a_fault_is_named(sets: list[str], brought: str) -> None:
+    with pytest.raises(RecipeError) as caught:
+        Recipe.load("quick", sets)
+    assert all(fault.startswith(f"--set {brought}: ") for fault in caught.value.faults)
+
+
 def test_what_a_file_says_is_not_put_on_a_set(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text('extends = "quick"\n[stages.train]\nlr = 0\n')
     with pytest.raises(RecipeError, match=r"mine\.toml:3: stages\.train\.lr: .*greater than 0"):

@@ -239,13 +239,35 @@ def test_tasks_over_the_same_texts_hold_out_the_same_rows(write: Write, load: Lo
     alone = load(Rating(**files, range=(0, 4)), seed=1, select=0.1)
     wider = load(Rating(**{**files, "dev": 0.3}, range=(0, 4)), seed=1, select=0.1, others=[first])
     held = {place for places in first.held.values() for place in places}
-    (said,) = wider.remarks
+    learned, lost = wider.remarks
     count = len(held & set(wider.splits["train"].places))
-    assert said.startswith(f"train: {count} rows that another task of the same files holds out") and count > 20
+    assert learned.startswith(f"train: {count} rows that another task of the same files holds out") and count > 20
+    mine = {place for places in wider.held.values() for place in places}
+    count = len(mine & set(first.splits["train"].places))
+    assert lost.startswith(f"held out: {count} rows that another task of the same files learns from") and count > 3
     for other in ({"train": ("two.csv",)}, {"dev": 0.3}):
         apart = load(Rating(**{**files, **other}, range=(0, 4)), seed=1, select=0.1, others=[first])
         assert apart.splits["select"].places != first.splits["select"].places, other
     assert alone.splits["dev"].places != second.splits["dev"].places
+
+
+def test_select_rows_agree_where_dev_files_differ(write: Write, load: Load) -> None:
+    write("one.csv", [(f"text {i}", str(i % 5)) for i in range(200)])
+    for name in ("dev.csv", "other.csv"):
+        write(name, [(f"{name} {i}", str(i % 5)) for i in range(20)])
+    first = load(classes(train=("one.csv",)), select=0.1)
+    second = load(classes(train=("one.csv",), dev="other.csv"), seed=1, select=0.1, others=[first])
+    assert second.splits["select"].places == first.splits["select"].places and second.remarks == ()
+
+
+def test_rows_that_are_held_out_of_a_task_read_before_are_told(write: Write, load: Load) -> None:
+    write("one.csv", [(f"text {i}", str(i % 5)) for i in range(200)])
+    write("two.csv", [(f"more {i}", str(i % 5)) for i in range(50)])
+    write("dev.csv", [(f"dev {i}", str(i % 5)) for i in range(20)])
+    first = load(classes(train=("one.csv", "two.csv")))
+    second = load(classes(train=("one.csv",), dev=0.1), others=[first])
+    (said,) = second.remarks
+    assert said.startswith("held out: 20 rows that another task of the same files learns from")
 
 
 def test_the_order_of_a_pairs_columns_does_not_matter(write: Write, load: Load) -> None:

@@ -89,6 +89,10 @@ class TestKinds:
         assert (guess.kind, guess.label, guess.range) == ("rating", "score", (0, 5))
         assert has(guess, "decimal commas, '0,05'", "write points")
 
+    def test_thousands_are_no_decimals(self, write: Write) -> None:
+        rows = [f'{sentence(i)};"{i % 5 + 1},500"' for i in range(60)]
+        assert sniff(write("prices.csv", "body;price", rows)).kind == "classes"
+
     def test_positives_only(self, write: Write) -> None:
         rows = [f"{sentence(i)},{sentence(i + 900)},1" for i in range(40)]
         guess = sniff(write("more.csv", "a,b,same", rows))
@@ -142,6 +146,10 @@ class TestColumns:
         values = ["4.5", "2.5"] if head.startswith("4") else ["good", "poor"]
         rows = [f"{values[i % 2]},{sentence(i)}" for i in range(60)]
         assert has(sniff(write("films.csv", head, rows)), "looks like a value", "add a header line")
+
+    def test_a_class_may_be_called_like_its_column(self, write: Write) -> None:
+        rows = [f"{['positive', 'negative'][i % 2]},{sentence(i)}" for i in range(60)]
+        assert not has(sniff(write("films.csv", "positive,review", rows)), "header")
 
     def test_a_header_is_not_taken_for_a_row(self, write: Write) -> None:
         rows = [f"{['good', 'poor'][i % 2]},{sentence(i)}" for i in range(60)]

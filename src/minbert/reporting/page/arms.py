@@ -11,6 +11,8 @@ from minbert.reporting.page.section import grid
 ROW, WIDTH = 30.0, 360.0
 Interval = Callable[[list[float]], tuple[float, float]]
 Epochs = dict[tuple[str, int], list[dict[str, Any]]]
+Points = list[tuple[float, float]]
+"""Epoch, from 1, and score."""
 
 
 def seed_dots(found: dict[str, dict[str, dict[int, float]]], interval: Interval) -> Html:
@@ -55,11 +57,12 @@ def arm_curves(epochs: Epochs, arms: list[str], tasks: dict[str, str]) -> Html:
     """A chart for each task: a thin line for every run, a thick one for the mean of its arm."""
     charts = []
     for task, metric in tasks.items():
-        runs: dict[str, list[list[float]]] = {arm: [] for arm in arms}
+        runs: dict[str, list[Points]] = {arm: [] for arm in arms}
         for (arm, _), lines in epochs.items():
             scores = [epoch["dev"].get(task, {}).get(metric) for epoch in lines]
-            if scores and None not in scores:
-                runs[arm].append(scores)
+            # A stage that cannot score the task leaves a gap.
+            points = [(float(epoch), score) for epoch, score in enumerate(scores, 1) if score is not None]
+            runs[arm] += [points] if points else []
         if any(runs.values()):
             charts.append(_curves(f"{task}, {metric}", runs))
     return grid(*charts)
@@ -70,20 +73,25 @@ def numbered(scores: list[float]) -> list[tuple[float, float]]:
     return [(float(epoch), score) for epoch, score in enumerate(scores, 1)]
 
 
-def _curves(caption: str, runs: dict[str, list[list[float]]]) -> Html:
-    every = [scores for found in runs.values() for scores in found]
-    longest = max(len(scores) for scores in every)
-    chart = frame((0.7, longest + 0.3), span_of([value for scores in every for value in scores]), 78.0)
+def _mean_of(found: list[Points]) -> Points:
+    """The mean at each epoch that all runs have."""
+    shared = set.intersection(*({epoch for epoch, _ in points} for points in found)) if found else set()
+    by_epoch = [dict(points) for points in found]
+    return [(epoch, sum(scores[epoch] for scores in by_epoch) / len(by_epoch)) for epoch in sorted(shared)]
+
+
+def _curves(caption: str, runs: dict[str, list[Points]]) -> Html:
+    every = [point for found in runs.values() for points in found for point in points]
+    longest = max(epoch for epoch, _ in every)
+    chart = frame((0.7, longest + 0.3), span_of([score for _, score in every]), 78.0)
     marks, ends, told = [chart.axes("epoch", whole=True)], [], []
     for number, (arm, found) in enumerate(runs.items()):
         colour = number % COLOURS
         kind = "" if number < COLOURS else "dashed"
-        marks += [line(chart, numbered(scores), colour, "thin") for scores in found]
-        if found:
-            shared = [column for column in zip(*found, strict=False)]
-            mean = [sum(column) / len(column) for column in shared]
-            marks.append(line(chart, numbered(mean), colour, kind))
-            ends.append((mean[-1], arm, f"f{colour}"))
-            told.append(f"{arm}: " + ", ".join(f"{value:.3f}" for value in mean))
+        marks += [line(chart, points, colour, "thin") for points in found]
+        if mean := _mean_of(found):
+            marks.append(line(chart, mean, colour, kind))
+            ends.append((mean[-1][1], arm, f"f{colour}"))
+            told.append(f"{arm}: " + ", ".join(f"{score:.3f}" for _, score in mean))
     marks.append(labels(chart, ends))
     return figure(caption, picture(caption, "; ".join(told), chart.width, chart.height, *marks))

@@ -173,7 +173,9 @@ def _cell(values: list[float]) -> Html:
 def _difference(one: Against, column: str) -> Html:
     """A difference with the interval that decides; bold where it is the mean over all tasks and no noise."""
     wanted = "raw" if column == MEAN else column
-    found = [contrast.both for contrast in one.contrasts if contrast.quantity == wanted]
+    # With one task the mean over all is its score.
+    alone = column == MEAN and len(one.contrasts) == 1
+    found = [contrast.both for contrast in one.contrasts if alone or contrast.quantity == wanted]
     if not found:
         return tag("td", "-", class_="number")
     sure = column == MEAN and one.verdict != "noise"

@@ -28,7 +28,8 @@ def forgot(made: Material) -> Section | None:
         for task, (change, other) in worst_drops(rows).items()
     ]
     lead = (
-        "Every task on dev after each task's phase, and the change since the phase before. Bold: the task just trained."
+        "Every task on up to 1,000 rows of dev after each task's phase, and the change since the phase before. "
+        "Bold: the task just trained."
     )
     return Section("Forgetting", lead, (_course(rows, tasks), table(["phase", *tasks], cells), *drops))
 
