@@ -26,6 +26,8 @@ KEEP = Annotated[
 ]
 EVERY = Annotated[bool, typer.Option("--all", help="The probability of every class, not of the label alone.")]
 
+say = partial(typer.echo, err=True)
+
 
 @told
 def predict(
@@ -64,9 +66,6 @@ def predict(
         say(f"wrote {count:,} answers to {output}")
     if any(bad):
         say(left_out(str(input_ or PIPE), bad[0], skip_bad))
-
-
-say = partial(typer.echo, err=True)
 
 
 def check_places(input_: Path | None, output: Path | None, skip_bad: Path | None, keep: list[str] | None) -> None:

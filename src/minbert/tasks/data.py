@@ -1,6 +1,5 @@
 """A task's rows: read, checked, split."""
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -110,7 +109,7 @@ def load_task(
         raise DataError(faults)
     learned = task.learned([example.label or "" for _, example in rows["train"]])
     unread: list[Fault] = []
-    splits = {split: _labelled(learned, found, unread) for split, found in rows.items()}
+    splits = {split: labelled(learned, found, unread) for split, found in rows.items()}
     if faults or (unread and skip_bad is None):
         raise DataError([*faults, *map(str, unread)])
     if unread and (rejects := rejects_of(skip_bad, name, ["labels"])):
@@ -189,14 +188,22 @@ def left_out(where: str, count: int, rejects: Path | None) -> str:
     return f"{where}: {count:,} bad {'row' if count == 1 else 'rows'} left out, see {rejects}"
 
 
-def _labelled(task: Task, rows: list[tuple[Path, Example]], unread: list[Fault]) -> Split:
+def label_of(task: Task, path: Path, example: Example) -> float | Fault:
+    """The label of a row as a number, or the fault of one that the task cannot read."""
+    label = task.parse(example.label or "")
+    if isinstance(label, str):
+        return Fault(path, example.line, label, "\t".join((*example.texts, example.label or "")))
+    return label
+
+
+def labelled(task: Task, rows: list[tuple[Path, Example]], unread: list[Fault]) -> Split:
     """The rows with their labels as numbers; rows whose label is none go to `unread`."""
     kept: list[tuple[Path, Example]] = []
     numbers: list[float] = []
     for path, example in rows:
-        label = task.parse(example.label or "")
-        if isinstance(label, str):
-            unread.append(Fault(path, example.line, label, "\t".join((*example.texts, example.label or ""))))
+        label = label_of(task, path, example)
+        if isinstance(label, Fault):
+            unread.append(label)
         else:
             kept.append((path, example))
             numbers.append(label)
@@ -223,9 +230,7 @@ def _check_rows(
 def _set_aside(unread: list[Fault], rejects: Path) -> None:
     """Writes rows with unreadable labels as `read` writes its bad rows."""
     with atomic_file(rejects) as file:
-        for fault in unread:
-            record = {"file": str(fault.path), "line": fault.line, "fault": fault.problem, "row": fault.raw}
-            file.write(json.dumps(record, ensure_ascii=False) + "\n")
+        file.writelines(fault.rejected() for fault in unread)
 
 
 def _hold_alike(one: Task, other: Task) -> bool:

@@ -7,6 +7,7 @@ around it keep their places and all faults of a file can be named at once.
 import codecs
 import csv
 import difflib
+import json
 from collections.abc import Generator, Iterator
 from pathlib import Path
 from typing import IO, Any, NamedTuple
@@ -50,6 +51,11 @@ class Fault(NamedTuple):
 
     def __str__(self) -> str:
         return f"{self.path}:{self.line}: {self.problem}"
+
+    def rejected(self) -> str:
+        """The line for it in a file of bad rows, as JSON."""
+        record = {"file": str(self.path), "line": self.line, "fault": self.problem, "row": self.raw}
+        return json.dumps(record, ensure_ascii=False) + "\n"
 
 
 Row = tuple[int, list[Any]]

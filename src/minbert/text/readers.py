@@ -3,7 +3,6 @@
 Nothing is guessed and nothing is dropped in silence: a row is an `Example` or a fault.
 """
 
-import json
 from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import ExitStack, closing
 from itertools import islice
@@ -156,8 +155,7 @@ def sifted(
                 raise DataError(str(row))
             bad += 1
             rejects = rejects or stack.enter_context(atomic_file(skip_bad))
-            record = {"file": str(row.path), "line": row.line, "fault": row.problem, "row": row.raw}
-            rejects.write(json.dumps(record, ensure_ascii=False) + "\n")
+            rejects.write(row.rejected())
     if bad and not good:
         raise DataError(f"{path}: expected at least one good row, found only bad ones; see {skip_bad}")
     skipped(bad)

@@ -10,7 +10,7 @@ from torch import Tensor
 from minbert.errors import RunError
 from minbert.inference import Predictor
 from minbert.tasks import Classes, Split, Task
-from minbert.tasks.data import left_out
+from minbert.tasks.data import label_of, labelled, left_out
 from minbert.text.example import Example
 from minbert.text.lines import Fault
 from minbert.text.readers import collected, examples
@@ -80,17 +80,13 @@ def labelled_rows(
     kept = collected(rows, file, skip_bad, bad.append)
     if any(bad):
         say(left_out(str(file), bad[0], skip_bad))
-    numbers = [label for example in kept if not isinstance(label := task.parse(example.label or ""), str)]
-    columns = tuple(tuple(example.texts[i] for example in kept) for i in range(len(task.text)))
-    return Split(columns, task.tensor(numbers), tuple(f"{file}:{example.line}" for example in kept))
+    return labelled(task, [(file, example) for example in kept], [])
 
 
 def _judged(task: Task, file: Path, row: Example | Fault) -> Example | Fault:
     """A row, or the fault of a label that the task cannot read."""
-    wrong = task.parse(row.label or "") if isinstance(row, Example) else 0.0
-    if isinstance(row, Example) and isinstance(wrong, str):
-        return Fault(file, row.line, wrong, "\t".join((*row.texts, row.label or "")))
-    return row
+    label = row if isinstance(row, Fault) else label_of(task, file, row)
+    return label if isinstance(label, Fault) else row
 
 
 def scores_of(name: str, task: Task, labels: Tensor, scores: Tensor) -> dict[str, Any]:
